@@ -1,0 +1,119 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. What can be said about a cluster: the catalogue of finding ids, and a finding.
+
+Every finding id has a page under docs/findings/; its address is the finding's ``url``.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+Level = t.Literal["info", "warning", "blocker"]
+
+DOCS = "https://github.com/kubevirt/kubevirt.lifecycle/blob/main/docs/findings"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is fixed for one finding id."""
+
+    level: Level
+    acceptable: bool
+    summary: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing a person should know about one object, with its cause and what to do."""
+
+    id: str
+    level: Level
+    object: str
+    cause: str
+    evidence: str
+    fix: str
+    url: str
+    acceptable: bool
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """The finding as modules return it."""
+        return asdict(self)
+
+
+def _blocker(summary: str, acceptable: bool = False) -> Kind:
+    return Kind("blocker", acceptable, summary)
+
+
+CATALOGUE: dict[str, Kind] = {
+    "cluster.no-server-side-apply": _blocker("The Kubernetes version has no server-side apply."),
+    "cluster.wrong-uid": _blocker("This is not the cluster that expected_cluster_uid names."),
+    "kubevirt.absent": _blocker("There is no KubeVirt object in the cluster."),
+    "kubevirt.deleting": _blocker("The KubeVirt object is being deleted."),
+    "kubevirt.multiple": _blocker("There is more than one KubeVirt object."),
+    "kubevirt.operator-absent": _blocker("There is no virt-operator Deployment beside the KubeVirt object."),
+    "kubevirt.unhealthy": _blocker("KubeVirt is unhealthy for a reason that this upgrade does not cure.", acceptable=True),
+    "manifest.namespace-differs": _blocker("The manifest is for another namespace than the KubeVirt object's."),
+    "manifest.registry-differs": _blocker("The manifest's registry is not the running operator's.", acceptable=True),
+    "manifest.version-differs": _blocker("The manifest is not of the wanted version."),
+    "owner.argo-cd": _blocker("Argo CD manages KubeVirt here.", acceptable=True),
+    "owner.fleet": _blocker("Rancher Fleet or Harvester manages KubeVirt here.", acceptable=True),
+    "owner.flux": _blocker("Flux manages KubeVirt here.", acceptable=True),
+    "owner.hco": _blocker("The HyperConverged Cluster Operator manages KubeVirt here.", acceptable=True),
+    "owner.helm": _blocker("A Helm release manages KubeVirt here.", acceptable=True),
+    "owner.kapp": _blocker("kapp manages KubeVirt here.", acceptable=True),
+    "owner.ocm": _blocker("Open Cluster Management manages KubeVirt here.", acceptable=True),
+    "owner.olm": _blocker("The Operator Lifecycle Manager manages KubeVirt here.", acceptable=True),
+    "upgrade.deployment-failed": _blocker("virt-operator reports that it cannot deploy."),
+    "upgrade.hop-in-progress": _blocker("A hop to another version is in progress."),
+    "upgrade.image-pull": _blocker("An image of KubeVirt cannot be pulled."),
+    "upgrade.pinned": _blocker("spec.imageTag or spec.imageRegistry pins the operands, so the operator's manifest cannot move them."),
+    "upgrade.stalled": _blocker("Nothing moved for longer than stall_timeout."),
+    "upgrade.timeout": _blocker("The hop was not done within wait_timeout."),
+    "version.before-first-supported": _blocker("Updates are supported from v0.17.0 on."),
+    "version.downgrade": _blocker("KubeVirt does not support going back to an older version."),
+    "version.not-latest-patch": Kind("warning", True, "A later patch of the wanted minor is known."),
+    "version.skips-minor": _blocker("KubeVirt supports only updates to the next minor version."),
+    "version.unknown": _blocker("The running version cannot be told."),
+    "version.withdrawn": _blocker("The wanted release was withdrawn by KubeVirt."),
+    "workloads.migrations-in-flight": _blocker("Live migrations are running.", acceptable=True),
+    "workloads.on-old-launchers": Kind("info", True, "VMs run on launchers of an older version."),
+}
+
+
+def finding(id: str, *, object: str, cause: str, fix: str, evidence: str = "", level: Level | None = None) -> Finding:
+    """A finding of the catalogue.
+
+    Args:
+        id: A key of ``CATALOGUE``; another one is a KeyError.
+        object: The object it is about, as ``Kind namespace/name``.
+        cause: Why it is so, one sentence.
+        fix: A command or a sentence that a person can act on.
+        evidence: What was seen, word for word where possible.
+        level: Where it is not the catalogue's (a warning that an option turns into a blocker).
+    """
+    kind = CATALOGUE[id]
+    return Finding(
+        id=id,
+        level=level or kind.level,
+        object=object,
+        cause=cause,
+        evidence=evidence,
+        fix=fix,
+        url=f"{DOCS}/{id}.md",
+        acceptable=kind.acceptable,
+    )
+
+
+def unknown_ids(accept: Iterable[str]) -> list[str]:
+    """The ids in ``accept`` that the catalogue does not have."""
+    return [id for id in accept if id not in CATALOGUE]
+
+
+def blocking(findings: Iterable[Finding], accept: Sequence[str] = ()) -> list[Finding]:
+    """The findings that stop the run: blockers that are not accepted, or that nobody can accept."""
+    return [f for f in findings if f.level == "blocker" and not (f.acceptable and f.id in accept)]
