@@ -205,6 +205,11 @@ actions:
   returned: success
   type: list
   elements: dict
+page:
+  description: The same for people, as lines of text.
+  returned: success
+  type: list
+  elements: str
 elapsed:
   description: How long it took, in seconds.
   returned: success

@@ -224,6 +224,11 @@ findings:
     acceptable:
       description: Whether O(accept) can name it.
       type: bool
+page:
+  description: The same for people, as lines of text.
+  returned: always
+  type: list
+  elements: str
 elapsed:
   description: How long it took, in seconds.
   returned: always

@@ -26,6 +26,7 @@ from ..knowledge.objects import object_name
 from ..knowledge.ownership import Owner, owners
 from .observe import Facts, cluster_of, observe, wrong_cluster
 from .outcome import Outcome, Report, refusal
+from .pages import status_page
 from .upgrade_plan import findings_about_the_object
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -62,6 +63,7 @@ def run(api: Api, params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock
         to_version=target_version(facts.kubevirt) if facts.kubevirt else None,
         findings=[*findings_about_the_object(facts), *_about_workloads(facts)],
         elapsed=clock.now() - started,
+        page=status_page,
         extra={
             "kubernetes_version": cluster.kubernetes_version,
             "explanation": explanation(facts.kubevirt),

@@ -26,6 +26,7 @@ class Outcome:
     Attributes:
         failure: What went wrong, for the user; empty when all is well.
         extra: Keys that only this operation returns.
+        page: Makes the page for people from the result.
     """
 
     cluster: dict[str, str]
@@ -40,10 +41,11 @@ class Outcome:
     elapsed: float = 0.0
     failure: str = ""
     extra: dict[str, t.Any] = field(default_factory=dict)
+    page: Callable[[dict[str, t.Any]], list[str]] | None = None
 
     def as_result(self) -> dict[str, t.Any]:
         """The keys that the modules return, the same for every module."""
-        return {
+        result = {
             "changed": self.changed,
             "diff": self.diff,
             "cluster": self.cluster,
@@ -56,6 +58,7 @@ class Outcome:
             "elapsed": round(self.elapsed, 1),
             **self.extra,
         }
+        return {**result, "page": self.page(result) if self.page else []}
 
 
 def refusal(findings: Sequence[Finding], accept: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from ..knowledge.versions import Version, VersionError
 from .hop import HopJudge, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .outcome import InvalidOption, Outcome, Report, listed, refusal, told
+from .pages import upgrade_page
 from .upgrade_plan import Plan, Step, Wish, arrived, findings_of, hop_of, plan_of, running_version
 from .waiting import Limits, Verdict, Waited, wait_for
 
@@ -94,6 +95,7 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
         actions=plan.actions(),
         findings=findings,
         failure=refusal(findings, params["accept"]),
+        page=upgrade_page,
     )
     if outcome.failure:
         outcome.changed, outcome.actions, outcome.diff = False, [], []
