@@ -21,13 +21,12 @@ from ..knowledge.conditions import (
     target_registry,
     target_version,
 )
-from ..knowledge.findings import Finding, finding
 from ..knowledge.objects import object_name
 from ..knowledge.ownership import Owner, owners
 from .observe import Facts, cluster_of, observe, wrong_cluster
 from .outcome import Outcome, Report, refusal
 from .pages import status_page
-from .upgrade_plan import findings_about_the_object
+from .standing_findings import findings_about_the_object, findings_about_workloads
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "name": {"type": "str"},
@@ -61,11 +60,11 @@ def run(api: Api, params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock
         facts.state,
         from_version=observed_version(facts.kubevirt) if facts.kubevirt else None,
         to_version=target_version(facts.kubevirt) if facts.kubevirt else None,
-        findings=[*findings_about_the_object(facts), *_about_workloads(facts)],
+        findings=[*findings_about_the_object(facts), *findings_about_workloads(facts)],
         elapsed=clock.now() - started,
         page=status_page,
         extra={
-            "kubernetes_version": cluster.kubernetes_version,
+            "kubernetes_version": api.get("/version")["gitVersion"],
             "explanation": explanation(facts.kubevirt),
             "kubevirts": [object_name(one) for one in facts.kubevirts],
             "kubevirt": _kubevirt(facts),
@@ -111,39 +110,3 @@ def _owner(owner: Owner) -> dict[str, str]:
         "mark": owner.mark,
         "change_there": owner.change_there,
     }
-
-
-def _about_workloads(facts: Facts) -> list[Finding]:
-    found = []
-    kubevirt = facts.kubevirt
-    if kubevirt is not None and (held := workload_updates.held_methods(kubevirt)) is not None:
-        found.append(
-            finding(
-                "workloads.methods-held",
-                object=facts.kubevirt_name,
-                cause="An upgrade emptied the workload update methods and has not finished, so no VM is moved meanwhile.",
-                evidence=f"remembered: {held}",
-                fix="Run the upgrade again; when it finishes it puts the methods back.",
-            )
-        )
-    workloads = facts.workloads
-    if workloads.outdated:
-        found.append(
-            finding(
-                "workloads.on-old-launchers",
-                object=f"{workloads.outdated} of {workloads.vmis} running VMs",
-                cause="They keep running on the virt-launcher of the version that started them until they are moved or restarted.",
-                fix=_how_to_move(facts),
-            )
-        )
-    return found
-
-
-def _how_to_move(facts: Facts) -> str:
-    assert facts.kubevirt is not None
-    methods = workload_updates.methods(facts.kubevirt)
-    if methods:
-        return f"virt-controller moves them by itself now ({', '.join(methods)} is set); look again in a while."
-    name, namespace = facts.kubevirt["metadata"]["name"], facts.kubevirt_namespace
-    patch = '{"spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}}'
-    return f"Let virt-controller migrate them: kubectl patch kubevirt {name} -n {namespace} --type=merge -p '{patch}'"

@@ -25,6 +25,7 @@ from .hop import HopJudge, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .outcome import InvalidOption, Outcome, Report, listed, refusal, told
 from .pages import upgrade_page
+from .standing_findings import findings_about_workloads
 from .upgrade_plan import Plan, Step, Wish, arrived, findings_of, hop_of, plan_of, running_version
 from .waiting import Limits, Verdict, Waited, wait_for
 
@@ -80,10 +81,8 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
         return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
     manifest = load_manifest(params, wish.version)
     facts = _caught_up(api, cluster, clock)
-    findings = findings_of(facts, wish, manifest)
-    live = {path_of(one): api.get_or_none(path_of(one)) for one in manifest.objects} if facts.kubevirt else {}
-    migrations = _migrations(api, facts) if facts.kubevirt and not arrived(facts, wish.version) else []
-    plan = plan_of(facts, wish, manifest, live, migrations) if facts.kubevirt else Plan((), None, str(wish.version))
+    against = findings_of(facts, wish, manifest)
+    plan = _plan(api, facts, wish, manifest)
     outcome = Outcome(
         cluster.as_dict(),
         facts.state,
@@ -91,18 +90,27 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
         diff=plan.diff(),
         from_version=plan.from_version,
         to_version=plan.to_version,
-        path=hop_of(facts, wish, findings),
+        path=hop_of(facts, wish, against),
         actions=plan.actions(),
-        findings=findings,
-        failure=refusal(findings, params["accept"]),
+        findings=[*against, *findings_about_workloads(facts)],
+        failure=refusal(against, params["accept"]),
         page=upgrade_page,
     )
     if outcome.failure:
         outcome.changed, outcome.actions, outcome.diff = False, [], []
     elif not check_mode and plan.steps:
-        _Execution(api, facts, plan, params, outcome, clock, report).run()
+        _Execution(api, facts, plan, params, outcome, clock, report).run(against)
     outcome.elapsed = clock.now() - started
     return outcome
+
+
+def _plan(api: Api, facts: Facts, wish: Wish, manifest: Manifest) -> Plan:
+    if facts.kubevirt is None:
+        return Plan((), None, str(wish.version))
+    known = {path_of(one): one for one in (facts.operator, facts.namespace, facts.crd) if one}
+    live = {path: known.get(path) or api.get_or_none(path) for path in map(path_of, manifest.objects)}
+    migrations = [] if arrived(facts, wish.version) else _migrations(api, facts)
+    return plan_of(facts, wish, manifest, live, migrations)
 
 
 def load_manifest(params: Params, version: Version) -> Manifest:
@@ -196,8 +204,9 @@ class _Execution:
         self._report = report
         self._written: list[Step] = []
 
-    def run(self) -> None:
-        """All steps, in order; what went wrong is in the outcome."""
+    def run(self, against: Sequence[Finding]) -> None:
+        """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
+        findings = [*against]
         try:
             self._rehearse()
             for step in self._plan.steps:
@@ -206,12 +215,17 @@ class _Execution:
                 self._report(f"{step.action}: {step.object} ({step.reason})")
                 self._carry_out(step)
         except _Stopped as stopped:
-            self._outcome.findings = [*stopped.findings, *self._outcome.findings]
+            findings = [*stopped.findings, *findings]
             self._outcome.failure = self._failure(stopped)
         except ClusterError as error:
             self._outcome.failure = self._failure(_Stopped(words=str(error)))
         self._outcome.changed = bool(self._written)
-        self._outcome.state = observe(self._api, self._facts.cluster).state if not self._outcome.failure else "unknown"
+        try:
+            facts = observe(self._api, self._facts.cluster)
+        except ClusterError:
+            self._outcome.state, self._outcome.findings = "unknown", findings
+        else:
+            self._outcome.state, self._outcome.findings = facts.state, [*findings, *findings_about_workloads(facts)]
 
     def _rehearse(self) -> None:
         """Every write once with dry run, so that a missing permission is found before the first change."""

@@ -10,7 +10,6 @@ check mode and a real run decide the same.
 
 from __future__ import annotations
 
-import re
 import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +23,9 @@ from ..knowledge.ownership import owners
 from ..knowledge.versions import Hop, Version, before_first_supported, hop, try_parse
 from .observe import Facts
 from .outcome import listed
+from .standing_findings import findings_about_the_object
 
 Object = Mapping[str, t.Any]
-
-# Field ownership is tracked for every object from Kubernetes 1.18 on; server-side apply is useless without.
-_SERVER_SIDE_APPLY = (1, 18)
 
 
 @dataclass(frozen=True)
@@ -175,50 +172,6 @@ def hop_of(facts: Facts, wish: Wish, findings: Sequence[Finding]) -> list[dict[s
             "projected": False,
         }
     ]
-
-
-def findings_about_the_object(facts: Facts) -> list[Finding]:
-    """What is wrong with the KubeVirt object itself: none, several, being deleted, or without its operator."""
-    if len(facts.kubevirts) > 1:
-        names = [object_name(one) for one in facts.kubevirts]
-        return [
-            finding(
-                "kubevirt.multiple",
-                object=listed(names),
-                cause="virt-operator works on one KubeVirt object only and reports ExistingDeployment on the other.",
-                fix="Find the one whose status has an observedKubeVirtVersion; delete the other (kubectl delete kubevirt) after "
-                "making sure that it never deployed anything.",
-            )
-        ]
-    if facts.kubevirt is None:
-        return [
-            finding(
-                "kubevirt.absent",
-                object=f"Cluster {facts.cluster.endpoint}",
-                cause="There is no KubeVirt object in any namespace, so there is nothing to upgrade.",
-                fix="Check that this is the cluster you mean. To install KubeVirt, apply kubevirt-operator.yaml and kubevirt-cr.yaml.",
-            )
-        ]
-    if facts.kubevirt["metadata"].get("deletionTimestamp"):
-        return [
-            finding(
-                "kubevirt.deleting",
-                object=facts.kubevirt_name,
-                cause=f"It is being deleted since {facts.kubevirt['metadata']['deletionTimestamp']}.",
-                fix="Let the deletion finish. An upgrade cannot bring it back.",
-            )
-        ]
-    if facts.operator is None:
-        return [
-            finding(
-                "kubevirt.operator-absent",
-                object=f"Deployment {facts.kubevirt_namespace}/virt-operator",
-                cause="The KubeVirt object is there, its operator is not, so nobody would carry out the upgrade.",
-                fix="Apply the kubevirt-operator.yaml of the version that is installed now, wait until the KubeVirt object is "
-                "Available, and run again.",
-            )
-        ]
-    return []
 
 
 def _about_versions(facts: Facts, wish: Wish) -> list[Finding]:
@@ -405,14 +358,14 @@ def _about_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> list[Fi
 
 
 def _about_the_server(facts: Facts) -> list[Finding]:
-    match = re.match(r"v?(\d+)\.(\d+)", facts.cluster.kubernetes_version)
-    if match is None or (int(match[1]), int(match[2])) >= _SERVER_SIDE_APPLY:
+    """Kubernetes tracks who owns a field from 1.18 on, for every object; server-side apply needs that."""
+    if facts.operator is None or facts.operator["metadata"].get("managedFields"):
         return []
     return [
         finding(
             "cluster.no-server-side-apply",
             object=f"Cluster {facts.cluster.endpoint}",
-            cause=f"Kubernetes {facts.cluster.kubernetes_version} has no complete server-side apply (1.18 and later have).",
+            cause="Its objects have no managedFields, so it has no complete server-side apply (Kubernetes 1.18 and later have).",
             fix="Apply the operator's manifest by hand: kubectl apply -f kubevirt-operator.yaml.",
         )
     ]
