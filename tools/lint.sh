@@ -25,7 +25,7 @@ types() {
 }
 
 gate "ruff check" ruff check -q .
-gate "ruff format" ruff format -q --diff .
+gate "ruff format (mended by: build/venv/bin/ruff format)" ruff format -q --diff .
 gate "mypy" types
 gate "shellcheck" shellcheck tools/*.sh .ci/run
 gate "yamllint" yamllint -s .

@@ -42,10 +42,11 @@ make_venv() {
 
 install_requirements() {
     local name=$1 file=tools/requirements-$1.txt
-    done_for "$name" "$file" tools/constraints.txt && return
+    # All of them, since they include each other.
+    done_for "$name" tools/requirements-*.txt tools/constraints.txt && return
     say "Installing the Python packages of $file (up to a minute the first time)."
     "$VENV/bin/pip" install -q -r "$file" -c tools/constraints.txt
-    stamp "$name" "$file" tools/constraints.txt
+    stamp "$name" tools/requirements-*.txt tools/constraints.txt
 }
 
 vendor_kubernetes_core() {

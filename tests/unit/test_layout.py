@@ -82,7 +82,9 @@ def test_cluster_does_not_import_operations(path: Path) -> None:
 def test_only_cluster_imports_kubernetes(path: Path) -> None:
     if UTILS / "cluster" in path.parents:
         return
-    found = [n for n in imports(path) if n.split(".")[0] == "kubernetes" or n.startswith("ansible_collections.kubernetes")]
+    found = [
+        n for n in imports(path) if n.split(".")[0] == "kubernetes" or n.startswith("ansible_collections.kubernetes")
+    ]
     assert found == []
 
 
