@@ -56,7 +56,9 @@ CATALOGUE: dict[str, Kind] = {
     "kubevirt.deleting": _blocker("The KubeVirt object is being deleted."),
     "kubevirt.multiple": _blocker("There is more than one KubeVirt object."),
     "kubevirt.operator-absent": _blocker("There is no virt-operator Deployment beside the KubeVirt object."),
-    "kubevirt.unhealthy": _blocker("KubeVirt is unhealthy for a reason that this upgrade does not cure.", acceptable=True),
+    "kubevirt.unhealthy": _blocker(
+        "KubeVirt is unhealthy for a reason that this upgrade does not cure.", acceptable=True
+    ),
     "manifest.namespace-differs": _blocker("The manifest is for another namespace than the KubeVirt object's."),
     "manifest.registry-differs": _blocker("The manifest's registry is not the running operator's.", acceptable=True),
     "manifest.version-differs": _blocker("The manifest is not of the wanted version."),
@@ -71,7 +73,9 @@ CATALOGUE: dict[str, Kind] = {
     "upgrade.deployment-failed": _blocker("virt-operator reports that it cannot deploy."),
     "upgrade.hop-in-progress": _blocker("A hop to another version is in progress."),
     "upgrade.image-pull": _blocker("An image of KubeVirt cannot be pulled."),
-    "upgrade.pinned": _blocker("spec.imageTag or spec.imageRegistry pins the operands, so the operator's manifest cannot move them."),
+    "upgrade.pinned": _blocker(
+        "spec.imageTag or spec.imageRegistry pins the operands, so the operator's manifest cannot move them."
+    ),
     "upgrade.stalled": _blocker("Nothing moved for longer than stall_timeout."),
     "upgrade.timeout": _blocker("The hop was not done within wait_timeout."),
     "version.before-first-supported": _blocker("Updates are supported from v0.17.0 on."),

@@ -1,0 +1,36 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-full unit lint sanity lab-test molecule clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: ## Upgrade a real KubeVirt with VMs on the embedded lab (root on Linux, Go)
+	@tools/demo.sh
+
+test: ## All that a change must pass: lint, unit, sanity, lab (root on Linux, Go)
+	@tools/test.sh
+
+test-full: ## The same with the long lab cases, and sanity on every supported ansible-core
+	@tools/test.sh full
+
+unit: ## Unit tests only, on any machine with Python; ARGS="-k name" picks some
+	@tools/unit.sh $(ARGS)
+
+lint: ## ruff, mypy, yamllint, ansible-lint, changelog fragments
+	@tools/lint.sh
+
+sanity: ## ansible-test sanity; ARGS="2.16.19 2.21.5" picks versions of ansible-core
+	@tools/sanity.sh $(ARGS)
+
+lab-test: ## Contract and lab tests only; ARGS="-k name" picks some (root on Linux, Go)
+	@tools/lab-test.sh $(ARGS)
+
+molecule: ## The molecule scenarios on the lab (root on Linux, Go)
+	@tools/molecule.sh $(ARGS)
+
+clean: ## Remove build/: the virtual environment, the vendored collection, all results
+	rm -rf build .ansible

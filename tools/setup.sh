@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Install what the named jobs need into build/: setup.sh run|unit|lint|molecule …
+# Only what is missing or has changed; the second time nothing is done.
+#
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# The release of the "ansible" package that kubernetes.core is taken from, so that Galaxy is not needed.
+ANSIBLE_PACKAGE=14.5.0 # holds kubernetes.core 6.6.0
+
+# done_for NAME FILES…: whether NAME was already done with these very files.
+done_for() {
+    local name=$1
+    shift
+    cat "$@" | cmp -s - "$BUILD/stamps/$name"
+}
+
+stamp() {
+    local name=$1
+    shift
+    mkdir -p "$BUILD/stamps"
+    cat "$@" >"$BUILD/stamps/$name"
+}
+
+make_venv() {
+    [[ -x $VENV/bin/pip ]] && return
+    "$ROOT/tools/needs.sh" python
+    say "Making the virtual environment build/venv."
+    rm -rf "$VENV" "$BUILD/stamps"
+    if ! "${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null; then
+        [[ $EUID == 0 && -x /usr/bin/apt-get ]] ||
+            die "Python's venv module is missing: install it (on Debian: apt-get install python3-venv)."
+        say "Installing the Debian package python3-venv."
+        apt-get -qq update
+        DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null
+    fi
+    "${PYTHON:-python3}" -m venv "$VENV"
+}
+
+install_requirements() {
+    local name=$1 file=tools/requirements-$1.txt
+    # All of them, since they include each other.
+    done_for "$name" tools/requirements-*.txt tools/constraints.txt && return
+    say "Installing the Python packages of $file (up to a minute the first time)."
+    "$VENV/bin/pip" install -q -r "$file" -c tools/constraints.txt
+    stamp "$name" tools/requirements-*.txt tools/constraints.txt
+}
+
+vendor_kubernetes_core() {
+    done_for kubernetes.core tools/setup.sh && return
+    say "Taking kubernetes.core out of the wheel of ansible $ANSIBLE_PACKAGE (51 MB)."
+    local wheel=$BUILD/wheel
+    rm -rf "$wheel" "$COLLECTIONS/ansible_collections/kubernetes"
+    # --python-version: the wheel asks for a later Python than the one collection taken out of it does.
+    "$VENV/bin/pip" download -q --no-deps --only-binary :all: --python-version 3.13 -d "$wheel" "ansible==$ANSIBLE_PACKAGE"
+    "$VENV/bin/python" - "$wheel"/ansible-*.whl "$COLLECTIONS" <<'PYTHON'
+import sys, zipfile
+
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    wheel.extractall(sys.argv[2], [n for n in wheel.namelist() if n.startswith("ansible_collections/kubernetes/core/")])
+PYTHON
+    rm -rf "$wheel"
+    stamp kubernetes.core tools/setup.sh
+}
+
+link_ours() {
+    [[ -L $OURS ]] && return
+    mkdir -p "$(dirname "$OURS")"
+    ln -s ../../../.. "$OURS"
+}
+
+make_venv
+for name in "$@"; do
+    install_requirements "$name"
+done
+vendor_kubernetes_core
+link_ours

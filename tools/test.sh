@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# All that a change must pass, one stage after the other: test.sh [full]
+#
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# The oldest and the newest ansible-core that the collection supports; the one in between is the default of sanity.sh.
+MORE_SANITY=(2.16.19 2.21.5)
+SHORT=(-m "not full")
+
+"$ROOT/tools/needs.sh" python lab
+sanity=() lab=("${SHORT[@]}")
+if [[ ${1:-} == full ]]; then
+    sanity=("${MORE_SANITY[@]}") lab=()
+fi
+
+stage "setup" "$ROOT/tools/setup.sh" unit lint
+stage "lint" "$ROOT/tools/lint.sh"
+stage "unit" "$ROOT/tools/unit.sh" -q
+stage "sanity" "$ROOT/tools/sanity.sh"
+for version in "${sanity[@]}"; do
+    stage "sanity on ansible-core $version" "$ROOT/tools/sanity.sh" "$version"
+done
+stage "lab" "$ROOT/tools/lab-test.sh" "${lab[@]}"
