@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private to the collection. What the status of a KubeVirt object says, in every era since 0.17.
 
-virt-operator 0.17 to 0.19 writes the conditions Created, Ready, Updating and Synchronized (pkg/virt-operator/kubevirt.go);
-since 0.20 it writes Available, Progressing, Degraded, Created and Synchronized (pkg/virt-operator/util/client.go). During an
-update ``phase`` stays Deployed and Available stays True, so neither tells whether an update is done.
+virt-operator 0.17 to 0.19 writes the conditions Created, Ready, Updating and Synchronized
+(pkg/virt-operator/kubevirt.go); since 0.20 it writes Available, Progressing, Degraded, Created and Synchronized
+(pkg/virt-operator/util/client.go). During an update ``phase`` stays Deployed and Available stays True, so neither tells
+whether the update is done.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ def explanation(kubevirt: Object | None) -> str:
     condition = _deciding_condition(kubevirt)
     if condition is None:
         return f"{sentence}."
-    return f"{sentence}: {condition.reason}, {condition.message.strip().removesuffix('.')}."
+    message = " ".join(condition.message.split()).removesuffix(".")
+    return f"{sentence}: {condition.reason}, {message}."
 
 
 def observed_version(kubevirt: Object) -> str | None:
@@ -146,11 +148,11 @@ def _is_updating(kubevirt: Object) -> bool:
 
 def _differs(kubevirt: Object) -> bool:
     """Whether something was deployed and another version, registry or deployment ID is wanted."""
-    status = _status(kubevirt)
-    return any(
-        status.get(f"observed{field}") and status.get(f"target{field}") != status[f"observed{field}"]
+    pairs = (
+        (_text(kubevirt, f"observed{field}"), _text(kubevirt, f"target{field}"))
         for field in ("KubeVirtVersion", "KubeVirtRegistry", "DeploymentID")
     )
+    return any(observed and target and observed != target for observed, target in pairs)
 
 
 def _all_components_ready(kubevirt: Object) -> bool:
@@ -163,8 +165,11 @@ def _sentence(kubevirt: Object) -> str:
     state = state_of(kubevirt)
     if state is State.DELETING:
         return "KubeVirt is being deleted"
-    if state is State.FAILED:
-        return f"virt-operator cannot deploy KubeVirt {target}" if target else "virt-operator does not deploy KubeVirt"
+    failure = deployment_failed(kubevirt)
+    if failure:
+        if failure.reason == "ExistingDeployment":  # two objects (#9098), or not in virt-operator's namespace
+            return "virt-operator ignores this KubeVirt object"
+        return f"virt-operator cannot deploy KubeVirt {target}"
     if state is State.UPDATING:
         if observed == target:
             return f"KubeVirt {target} is being rolled out again with another configuration"
@@ -178,5 +183,5 @@ def _sentence(kubevirt: Object) -> str:
 
 def _deciding_condition(kubevirt: Object) -> Condition | None:
     by_type = conditions(kubevirt)
-    order = ("Synchronized", "Available") if _has_conditions_of_0_20(kubevirt) else ("Synchronized", "Updating", "Ready")
-    return next((by_type[type] for type in order if type in by_type), None)
+    order = ("Available",) if _has_conditions_of_0_20(kubevirt) else ("Updating", "Ready")
+    return next((by_type[type] for type in ("Synchronized", *order) if type in by_type), None)

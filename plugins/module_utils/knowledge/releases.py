@@ -4,9 +4,9 @@
 
 """Private to the collection. KubeVirt's releases from the first that can be updated on.
 
-Dates are those of the tagged commits of kubevirt/kubevirt. The Kubernetes versions are those of KubeVirt's support matrix
-(docs/kubernetes-compatibility.md, and releases/k8s-support-matrix.md of kubevirt/sig-release) from 0.56 on. Before 0.49
-they are what KubeVirt's own CI ran at the tag, which nobody promised; in between, the matrix and the CI together.
+Dates are those of the tagged commits of kubevirt/kubevirt. From 0.56 on, the Kubernetes versions are those of its
+support matrix (docs/kubernetes-compatibility.md, and releases/k8s-support-matrix.md of kubevirt/sig-release). Before
+0.49 they are what KubeVirt's own CI ran at the tag, which nobody promised; in between, the matrix and the CI together.
 """
 
 from __future__ import annotations

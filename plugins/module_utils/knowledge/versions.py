@@ -16,8 +16,8 @@ _VERSION = re.compile(
     r"v?(?P<major>[0-9]+)\.(?P<minor>[0-9]+)\.(?P<patch>[0-9]+)"
     r"(?:-(?P<prerelease>[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
 )
-# What hack/version.sh adds to the tag that `git describe` finds: "-12-gabcdef0" or "-12+abcdef01234567" for commits after
-# a release, "+abcdef01234567" for those after a pre-release, "-dirty" for an unclean tree.
+# What hack/version.sh adds to the tag that `git describe` finds: "-12-gabcdef0" or "-12+abcdef01234567" for commits
+# after a release, "+abcdef01234567" for those after a pre-release, "-dirty" for an unclean tree.
 _BUILD = re.compile(r"(?:-[0-9]+(?:-g[0-9a-f]+)?)?(?:\+[0-9A-Za-z.-]+?)?(?:-dirty)?$")
 
 FIRST_SUPPORTED_MINOR = "0.17"
