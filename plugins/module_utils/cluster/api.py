@@ -138,7 +138,9 @@ class Api:
             query["dryRun"] = "All"
         return self._write("PATCH", path, operations, "application/json-patch+json", query)
 
-    def watch(self, path: str, *, resource_version: str, seconds: int, label_selector: str = "", field_selector: str = "") -> Watching:
+    def watch(
+        self, path: str, *, resource_version: str, seconds: int, label_selector: str = "", field_selector: str = ""
+    ) -> Watching:
         """The changes of the collection at ``path`` after ``resource_version``, for at most ``seconds``."""
         query = _query(labelSelector=label_selector, fieldSelector=field_selector)
         query |= {

@@ -121,7 +121,9 @@ def _refuse_mixture(source: Mapping[str, t.Any], named: t.Callable[[str], str]) 
         )
     for one, other in (("client_cert", "client_key"), ("username", "password")):
         if (one in source) != (other in source):
-            raise AuthError(f"{one} and {other} belong together, and only one of them is set. Nothing was done. Set both.")
+            raise AuthError(
+                f"{one} and {other} belong together, and only one of them is set. Nothing was done. Set both."
+            )
 
 
 def _listed(names: t.Iterable[str]) -> str:

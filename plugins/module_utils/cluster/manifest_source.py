@@ -48,11 +48,17 @@ def read_manifest(manifest: str, *, validate_certs: bool, ca_path: str | None, h
 def _downloaded(url: str, *, validate_certs: bool, ca_path: str | None, has_checksum: bool) -> bytes:
     scheme = url.split("://", 1)[0].lower()
     if scheme not in ("https", "http"):
-        raise ManifestUnavailable(f"manifest: {url} is neither https:// nor a path. Give an https address, a path, or the text.")
+        raise ManifestUnavailable(
+            f"manifest: {url} is neither https:// nor a path. Give an https address, a path, or the text."
+        )
     if scheme == "http" and not has_checksum:
-        raise ManifestUnavailable(f"manifest: {url} could be changed on its way. Use https, or give manifest_checksum too.")
+        raise ManifestUnavailable(
+            f"manifest: {url} could be changed on its way. Use https, or give manifest_checksum too."
+        )
     try:
-        with open_url(url, timeout=TIMEOUT, validate_certs=validate_certs, ca_path=ca_path, follow_redirects="safe") as answer:
+        with open_url(
+            url, timeout=TIMEOUT, validate_certs=validate_certs, ca_path=ca_path, follow_redirects="safe"
+        ) as answer:
             data: bytes = answer.read(LARGEST + 1)
     except Exception as error:  # open_url raises its own, urllib's, ssl's and socket's errors
         raise ManifestUnavailable(
@@ -75,5 +81,7 @@ def _from_disk(path: str) -> bytes:
 
 def _bounded(data: bytes, origin: str) -> bytes:
     if len(data) > LARGEST:
-        raise ManifestUnavailable(f"manifest: {origin} is larger than 8 MiB; kubevirt-operator.yaml is not. Check the address.")
+        raise ManifestUnavailable(
+            f"manifest: {origin} is larger than 8 MiB; kubevirt-operator.yaml is not. Check the address."
+        )
     return data

@@ -101,6 +101,16 @@ def target_version(kubevirt: Object) -> str | None:
     return _text(kubevirt, "targetKubeVirtVersion")
 
 
+def observed_registry(kubevirt: Object) -> str | None:
+    """Where the images of the observed version come from."""
+    return _text(kubevirt, "observedKubeVirtRegistry")
+
+
+def target_registry(kubevirt: Object) -> str | None:
+    """Where the images of the target version come from."""
+    return _text(kubevirt, "targetKubeVirtRegistry")
+
+
 def operator_version(kubevirt: Object) -> str | None:
     """The version of the virt-operator that wrote the status, as its binary has it (client-go/version/types.go)."""
     return _text(kubevirt, "operatorVersion")

@@ -109,6 +109,15 @@ def latest_patch(version: Version) -> Version | None:
     return release.latest if release else None
 
 
+def next_minor(version: Version) -> Release | None:
+    """The minor release after that of ``version``; None where this table does not have it."""
+    minors = [release.minor for release in RELEASES]
+    if version.minor_line not in minors:
+        return None
+    following = minors.index(version.minor_line) + 1
+    return RELEASES[following] if following < len(RELEASES) else None
+
+
 def manifest_url(version: Version) -> str:
     """Where KubeVirt publishes the operator's manifest of ``version``."""
     return f"https://github.com/kubevirt/kubevirt/releases/download/{version}/kubevirt-operator.yaml"

@@ -79,7 +79,9 @@ def _movement(kubevirt: Object, *collections: list[dict[str, t.Any]]) -> Hashabl
     """Changes when a condition changes, or when more or other pods are there, updated or ready."""
     status = kubevirt.get("status", {})
     conditions = tuple((c["type"], c["status"], c.get("reason")) for c in status.get("conditions", []))
-    versions = tuple(status.get(key) for key in ("targetKubeVirtVersion", "observedKubeVirtVersion", "observedGeneration"))
+    versions = tuple(
+        status.get(key) for key in ("targetKubeVirtVersion", "observedKubeVirtVersion", "observedGeneration")
+    )
     deployments, daemonsets, pods = collections
     counts = tuple(
         (one["metadata"]["name"], *(one.get("status", {}).get(key) for key in keys))

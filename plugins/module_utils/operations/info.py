@@ -68,7 +68,11 @@ def run(api: Api, params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock
             "explanation": explanation(facts.kubevirt),
             "kubevirts": [object_name(one) for one in facts.kubevirts],
             "kubevirt": _kubevirt(facts),
-            "workloads": {"vms": facts.workloads.vms, "vmis": facts.workloads.vmis, "outdated": facts.workloads.outdated},
+            "workloads": {
+                "vms": facts.workloads.vms,
+                "vmis": facts.workloads.vmis,
+                "outdated": facts.workloads.outdated,
+            },
             "owners": [_owner(one) for one in held_by],
         },
     )

@@ -40,7 +40,9 @@ def upgrade_page(result: Result) -> list[str]:
     lines = _table(rows)
     if result["actions"]:
         lines += ["Steps"]
-        lines += [f"  {n}. {one['action']}  {one['object']}  ({one['reason']})" for n, one in enumerate(result["actions"], 1)]
+        lines += [
+            f"  {n}. {one['action']}  {one['object']}  ({one['reason']})" for n, one in enumerate(result["actions"], 1)
+        ]
     return [*lines, *_findings(result["findings"])]
 
 
@@ -76,7 +78,11 @@ def _registry(kubevirt: Mapping[str, t.Any]) -> str:
 
 
 def _vms(workloads: Mapping[str, int]) -> str:
-    return "{vms} VirtualMachines, {vmis} instances running, {outdated} of them on launchers of an older version".format(**workloads)
+    return (
+        "{vms} VirtualMachines, {vmis} instances running, {outdated} of them on launchers of an older version".format(
+            **workloads
+        )
+    )
 
 
 def _vm_updates(kubevirt: Mapping[str, t.Any]) -> str:

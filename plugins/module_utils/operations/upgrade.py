@@ -230,7 +230,9 @@ class _Execution:
     def _rehearse(self) -> None:
         """Every write once with dry run, so that a missing permission is found before the first change."""
         if any(step.action == "hold-workload-updates" for step in self._plan.steps):
-            self._api.json_patch(self._facts.kubevirt_path, workload_updates.holding_patch(self._kubevirt()), rehearse=True)
+            self._api.json_patch(
+                self._facts.kubevirt_path, workload_updates.holding_patch(self._kubevirt()), rehearse=True
+            )
         for step in self._plan.steps:
             if step.action == "apply":
                 assert step.body is not None
@@ -315,7 +317,9 @@ class _Execution:
         kubevirt = self._kubevirt()
         if workload_updates.held_methods(kubevirt) is None:
             return
-        wanted = workload_updates.methods_afterwards(kubevirt, restore=self._params["workload_methods_after"] == "restore")
+        wanted = workload_updates.methods_afterwards(
+            kubevirt, restore=self._params["workload_methods_after"] == "restore"
+        )
         self._api.json_patch(self._facts.kubevirt_path, workload_updates.releasing_patch(kubevirt, wanted))
         self._written.append(step)
         self._until_settled(Limits(self._params["stall_timeout"], self._params["stall_timeout"]))
@@ -356,7 +360,9 @@ class _Execution:
                 "The workload update methods are held empty, remembered in an annotation of the KubeVirt object; the next run "
                 "that finishes puts them back."
             )
-        return "\n".join([*lines, "VMs and their launchers were not touched. To go on: run the same again.", self._way_back()])
+        return "\n".join(
+            [*lines, "VMs and their launchers were not touched. To go on: run the same again.", self._way_back()]
+        )
 
     def _way_back(self) -> str:
         """How to put the previous operator back, which is safe only while the operands have not begun to move."""

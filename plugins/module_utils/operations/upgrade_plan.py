@@ -147,7 +147,9 @@ def plan_of(
     if facts.kubevirt is None:
         return Plan((), None, str(wish.version))
     applies = _applies(manifest, live)
-    hopping = not arrived(facts, wish.version) or any(step.body and step.body["kind"] == "Deployment" for step in applies)
+    hopping = not arrived(facts, wish.version) or any(
+        step.body and step.body["kind"] == "Deployment" for step in applies
+    )
     steps = [
         *(_holding(facts) if hopping else []),
         *(_draining(migrations) if hopping else []),
