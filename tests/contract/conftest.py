@@ -18,6 +18,10 @@ from tests.support.lab import Json, Lab, lab
 
 FROM, TO = "v1.7.0", "v1.8.4"
 NAME = "contract"
+TOUCHABLE = (
+    *("kubevirts", "deployments", "crds", "clusterroles", "clusterrolebindings", "roles", "rolebindings"),
+    *("serviceaccounts", "priorityclasses", "namespaces"),
+)
 
 # What virt-operator 1.7.0 writes when all is ready; the values of the IDs do not matter here.
 HEALTHY: Json = {
@@ -96,8 +100,7 @@ class World:
 
     def fingerprint(self) -> dict[str, str]:
         """The resourceVersion of every object that an upgrade could touch."""
-        kinds = "kubevirts,deployments,crds,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,priorityclasses,namespaces"
-        listed = self.lab.get(kinds, "-A")
+        listed = self.lab.get(",".join(TOUCHABLE), "-A")
         return {
             f"{one['kind']} {one['metadata'].get('namespace', '')}/{one['metadata']['name']}": one["metadata"][
                 "resourceVersion"

@@ -266,7 +266,7 @@ def _query(**values: str) -> Json:
 def _pause(attempt: int, retry_after: str | None) -> float:
     if retry_after and retry_after.isdigit():
         return min(float(retry_after), LONGEST_PAUSE)
-    return min(0.5 * 2.0**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
+    return min(0.5 * 2.0**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.0)
 
 
 def _answer(method: str, path: str, status: int, data: bytes) -> Json:

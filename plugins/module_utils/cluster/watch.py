@@ -48,7 +48,7 @@ class Picture:
         self._open: dict[str, Watching] = {}
         self.trouble = ""
 
-    def __enter__(self) -> Picture:  # noqa: PYI034
+    def __enter__(self) -> Picture:
         for source in self._sources:
             items, version = self._api.snapshot(
                 source.path, label_selector=source.label_selector, field_selector=source.field_selector

@@ -55,7 +55,6 @@ def deployment_failure(kubevirt: Object) -> Finding | None:
         object=object_name({**kubevirt, "kind": "KubeVirt"}),
         cause="virt-operator cannot deploy this version.",
         evidence=f"{condition.reason}: {condition.message}",
-        fix="Read the message; `kubectl logs -n {0} -l kubevirt.io=virt-operator` says more. Mend the cause and run again.".format(
-            kubevirt["metadata"].get("namespace", "kubevirt")
-        ),
+        fix=f"Read the message; kubectl logs -n {kubevirt['metadata']['namespace']} -l kubevirt.io=virt-operator says more. "
+        "Mend the cause and run again.",
     )

@@ -66,7 +66,9 @@ def _kubevirt(version: str) -> BuildSet:
         manifests.render(build.programs / "manifest-templator", build.module("kubevirt.io/kubevirt"), version)
         images.pack_kubevirt(build.programs, version)
 
-    return BuildSet(f"kubevirt-{version}", {"kubevirt.io/client-go/version.gitVersion": version}, {}, image_and_manifest)
+    return BuildSet(
+        f"kubevirt-{version}", {"kubevirt.io/client-go/version.gitVersion": version}, {}, image_and_manifest
+    )
 
 
 def _stage_crd(build: BuildSet) -> None:

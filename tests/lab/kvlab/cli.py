@@ -102,7 +102,9 @@ def become(command: list[str | Path]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    top = argparse.ArgumentParser(prog="tests/lab", description="A real KubeVirt on this machine. See tests/lab/README.md.")
+    top = argparse.ArgumentParser(
+        prog="tests/lab", description="A real KubeVirt on this machine. See tests/lab/README.md."
+    )
     commands = top.add_subparsers(dest="command", required=True)
 
     def command(name: str, text: str, *, of_lab: bool = True) -> argparse.ArgumentParser:

@@ -46,7 +46,9 @@ def why_not_done(cr: dict[str, t.Any], version: str) -> str:
     status = cr.get("status", {})
     conditions = {condition["type"]: condition for condition in status.get("conditions", [])}
     wrong = [
-        f"{kind}={conditions[kind]['status']} ({conditions[kind].get('reason', '')})" if kind in conditions else f"no {kind}"
+        f"{kind}={conditions[kind]['status']} ({conditions[kind].get('reason', '')})"
+        if kind in conditions
+        else f"no {kind}"
         for kind, wanted in DONE.items()
         if conditions.get(kind, {}).get("status") != wanted
     ]
