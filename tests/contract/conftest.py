@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.install import install_operator
 from tests.support.lab import Json, Lab, lab
 
 FROM, TO = "v1.7.0", "v1.8.4"
@@ -59,9 +60,9 @@ class World:
         self.lab = running
         self.manifests = {version: Path(lab("manifest", version)) for version in (FROM, TO)}
 
-    def install(self, *how: str) -> None:
+    def install(self, how: str = "kubectl create", manifest: Path | None = None) -> None:
         """The operator's manifest and a KubeVirt object that says that it is healthy."""
-        self.lab.kubectl(*(how or ("create",)), "-f", str(self.manifests[FROM]))
+        install_operator(self.lab, how, manifest or self.manifests[FROM])
         self.lab.kubectl("wait", "--for=condition=Established", "crd/kubevirts.kubevirt.io", "--timeout=30s")
         self.lab.kubectl("create", "-f", "-", stdin=lab("cr"))
         self.status(HEALTHY)
