@@ -24,7 +24,7 @@ def start_workers(lab: Lab) -> None:
     """Start KWOK and wait until its nodes are ready."""
     kubectl.apply(lab, manifests.kwok_stage_crd())
     kubectl.kubectl(lab, "wait", "--for=condition=Established", "crd/stages.kwok.x-k8s.io", "--timeout=60s")
-    kubectl.apply(lab, manifests.DATA / "stages-nodes-and-pods.yaml")
+    kubectl.apply(lab, manifests.DATA / "stages-kubelet.yaml")
     kubectl.apply(lab, manifests.DATA / "workers.yaml")
     start(
         lab,
@@ -49,7 +49,7 @@ def start_workers(lab: Lab) -> None:
 def start_guests(lab: Lab) -> None:
     """Start what plays the guests of all simulated nodes; it sits still until KubeVirt is there."""
     kubectl_command = [program("kubernetes", "kubectl"), f"--kubeconfig={lab.kubeconfig_of('super-admin')}"]
-    script = [sys.executable, "-I", Path(guests.__file__), manifests.DATA / "stages-vmis.yaml"]
+    script = [sys.executable, "-I", Path(guests.__file__), manifests.DATA / "stages-virt-handler.yaml"]
     start(lab, "guests", inside(lab, [*script, *kubectl_command]))
 
 

@@ -80,6 +80,7 @@ def test_the_pod_that_a_guest_has_left(line: str, pod: tuple[str, str] | None) -
 
 
 def test_vmi_stages_write_as_the_user_that_virt_api_lets_write() -> None:
-    stages = safe_load_all((manifests.DATA / "stages-vmis.yaml").read_text(encoding="utf-8"))
-    users = {patch["impersonation"]["username"] for stage in stages for patch in stage["spec"]["next"]["patches"]}
+    stages = safe_load_all((manifests.DATA / "stages-virt-handler.yaml").read_text(encoding="utf-8"))
+    vmi_stages = [stage for stage in stages if stage["spec"]["resourceRef"]["kind"] == "VirtualMachineInstance"]
+    users = {patch["impersonation"]["username"] for stage in vmi_stages for patch in stage["spec"]["next"]["patches"]}
     assert users == {"system:serviceaccount:kubevirt:kubevirt-controller"}
