@@ -163,12 +163,12 @@ def _pod_missing(kubevirt: Object, pod: Object, wanted: str) -> Iterator[str]:
 
 
 def _strategy_missing(kubevirt: Object, applied: Object, wanted: str) -> Iterator[str]:
-    """Whether virt-operator wrote the object for another deployment than the one that it reports."""
+    """Whether virt-operator wrote the object for another deployment than its target, as PodIsUpToDate has it."""
     annotations = _annotations(applied)
-    identifier, observed = annotations.get(_IDENTIFIER), (kubevirt.get("status") or {}).get("observedDeploymentID")
-    if identifier and observed:
-        if identifier != observed:
-            yield f"{_label(applied)} is of deployment {identifier}, not yet {observed}"
+    identifier, target = annotations.get(_IDENTIFIER), (kubevirt.get("status") or {}).get("targetDeploymentID")
+    if identifier and target:
+        if identifier != target:
+            yield f"{_label(applied)} is of deployment {identifier}, not yet {target}"
     elif not _same_version(annotations.get(_VERSION, wanted), wanted):  # before 0.20 there was no deployment ID
         yield f"{_label(applied)} is of {annotations[_VERSION]}, not yet {wanted}"
 
@@ -190,7 +190,7 @@ def _rollout_missing(workload: Object) -> Iterator[str]:
     elif updated < wanted:
         yield f"{_label(workload)}: {updated} of {wanted} pods updated"
     elif running > wanted:
-        yield f"{_label(workload)}: {running - wanted} old pods are not gone yet"
+        yield f"{_label(workload)}: old pods still run ({running - wanted})"
     elif ready < wanted:
         yield f"{_label(workload)}: {ready} of {wanted} pods ready"
 
