@@ -11,13 +11,28 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import conditions
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.conditions import State
 
 STATUSES = Path(__file__).parents[1] / "fixtures" / "kubevirt_status"
 FILES = sorted(STATUSES.glob("*.yaml"))
-ERAS = "0.17 0.20 0.26 0.34 0.39 0.41 0.49 0.52 0.58 1.0 1.3 1.6 1.7 1.8 1.9".split()
+ERAS = (
+    "0.17",
+    "0.20",
+    "0.26",
+    "0.34",
+    "0.39",
+    "0.41",
+    "0.49",
+    "0.52",
+    "0.58",
+    "1.0",
+    "1.3",
+    "1.6",
+    "1.7",
+    "1.8",
+    "1.9",
+)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

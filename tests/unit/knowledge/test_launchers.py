@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import launchers
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import findings
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.ownership import owners
 
@@ -41,6 +40,7 @@ def owned_by(kind: str, name: str) -> list[Object]:
 ARGO_ID = "argocd.argoproj.io/tracking-id"
 HCO_V1 = "spec.virtualization.workloadUpdateStrategy and spec.deployment.uninstallStrategy"
 HCO_V1BETA1 = "spec.workloadUpdateStrategy and spec.uninstallStrategy"
+CSV = "kubevirtoperator.v1.8.4"
 UPGRADE_HCO = "Upgrade the Hyperconverged Cluster Operator by its Subscription or its deploy manifests; set "
 
 
@@ -51,7 +51,7 @@ UPGRADE_HCO = "Upgrade the Hyperconverged Cluster Operator by its Subscription o
             made("KubeVirt", ownerReferences=owned_by("HyperConverged", "hc")),
             "owner.hco",
             "ownerReference HyperConverged hc",
-            f"{UPGRADE_HCO}{HCO_V1} (hco.kubevirt.io/v1), or {HCO_V1BETA1} (hco.kubevirt.io/v1beta1) in HyperConverged hc.",
+            f"{HCO_V1} (hco.kubevirt.io/v1), or {HCO_V1BETA1} (hco.kubevirt.io/v1beta1) in HyperConverged hc.",
         ),
         (
             made("KubeVirt", labels={"app.kubernetes.io/managed-by": "hco-operator"}),
@@ -80,20 +80,18 @@ UPGRADE_HCO = "Upgrade the Hyperconverged Cluster Operator by its Subscription o
         (
             made(
                 "Deployment",
-                ownerReferences=owned_by("ClusterServiceVersion", "kubevirtoperator.v1.8.4"),
-                labels={"olm.owner": "kubevirtoperator.v1.8.4", "olm.owner.namespace": "operators"},
+                ownerReferences=owned_by("ClusterServiceVersion", CSV),
+                labels={"olm.owner": CSV, "olm.owner.namespace": "operators"},
             ),
             "owner.olm",
-            "ownerReference ClusterServiceVersion kubevirtoperator.v1.8.4",
-            "Upgrade by the Subscription that installed ClusterServiceVersion kubevirtoperator.v1.8.4 in namespace operators.",
+            f"ownerReference ClusterServiceVersion {CSV}",
+            f"Upgrade by the Subscription that installed ClusterServiceVersion {CSV} in namespace operators.",
         ),
         (
-            made(
-                "Deployment", labels={"olm.owner": "kubevirtoperator.v1.8.4", "olm.owner.kind": "ClusterServiceVersion"}
-            ),
+            made("Deployment", labels={"olm.owner": CSV, "olm.owner.kind": "ClusterServiceVersion"}),
             "owner.olm",
             "label olm.owner.kind=ClusterServiceVersion",
-            "Upgrade by the Subscription that installed ClusterServiceVersion kubevirtoperator.v1.8.4 in namespace kubevirt.",
+            f"Upgrade by the Subscription that installed ClusterServiceVersion {CSV} in namespace kubevirt.",
         ),
         (
             made("CustomResourceDefinition", labels={"olm.managed": "true"}),

@@ -10,7 +10,6 @@ from datetime import date
 from itertools import pairwise
 
 import pytest
-
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import releases
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.releases import RELEASES, Release
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.versions import (

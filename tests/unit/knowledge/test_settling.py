@@ -10,7 +10,6 @@ import typing as t
 from copy import deepcopy
 
 import pytest
-
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.settling import unsettled
 
 Object = dict[str, t.Any]

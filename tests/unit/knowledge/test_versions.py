@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import versions
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.versions import Hop, Version
 
@@ -71,10 +70,8 @@ def test_minor_line() -> None:
 
 
 def test_order_is_that_of_semver() -> None:
-    ascending = (
-        "v0.59.2 v1.0.0-alpha v1.0.0-alpha.1 v1.0.0-alpha.beta v1.0.0-beta v1.0.0-beta.2 v1.0.0-beta.11 v1.0.0-rc.1 "
-        "v1.0.0 v1.0.1 v1.2.0 v1.10.0"
-    ).split()
+    prereleases = ["alpha", "alpha.1", "alpha.beta", "beta", "beta.2", "beta.11", "rc.1"]  # the example of semver.org
+    ascending = ["v0.59.2", *(f"v1.0.0-{name}" for name in prereleases), "v1.0.0", "v1.0.1", "v1.2.0", "v1.10.0"]
     assert [str(version) for version in sorted(map(Version.parse, reversed(ascending)))] == ascending
 
 
