@@ -102,7 +102,7 @@ def _conditions_missing(kubevirt: Object) -> Iterator[str]:
         yield f"virt-operator has set no condition on KubeVirt {_name(kubevirt)} yet"
         return
     # virt-operator 0.17 to 0.19 removes Updating when the update is done; a later one leaves it as it found it.
-    deciding = by_type.get("Available") or by_type.get("Updating") or by_type.get("Ready")
+    deciding = by_type.get("Available") or by_type.get("Updating")
     if deciding and deciding.reason != "AllComponentsReady" and not deployment_failed(kubevirt):
         yield f"reason is {deciding.reason}: {deciding.message}"
     for type, status in (_DONE if "Available" in by_type else _DONE_BEFORE_0_20).items():
@@ -180,7 +180,7 @@ def _rollout_missing(workload: Object) -> Iterator[str]:
         yield f"{_label(workload)}: its latest change is not rolled out yet"
         return
     if _kind(workload) == "DaemonSet":
-        wanted, running = status.get("desiredNumberScheduled", 0), status.get("currentNumberScheduled", 0)
+        wanted = running = status.get("desiredNumberScheduled", 0)
         updated, ready = status.get("updatedNumberScheduled", 0), status.get("numberReady", 0)
     else:
         wanted, running = workload["spec"]["replicas"], status.get("replicas", 0)

@@ -41,7 +41,7 @@ ARGO_ID = "argocd.argoproj.io/tracking-id"
 HCO_V1 = "spec.virtualization.workloadUpdateStrategy and spec.deployment.uninstallStrategy"
 HCO_V1BETA1 = "spec.workloadUpdateStrategy and spec.uninstallStrategy"
 CSV = "kubevirtoperator.v1.8.4"
-UPGRADE_HCO = "Upgrade the Hyperconverged Cluster Operator by its Subscription or its deploy manifests; set "
+UPGRADE_HCO = "Upgrade the HyperConverged Cluster Operator by its Subscription or its deploy manifests; set "
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,12 @@ UPGRADE_HCO = "Upgrade the Hyperconverged Cluster Operator by its Subscription o
             "owner.olm",
             "label olm.managed=true",
             "Upgrade by the Subscription that installed virt-operator's ClusterServiceVersion.",
+        ),
+        (
+            made("Deployment", ownerReferences=owned_by("ClusterServiceVersion", CSV)),
+            "owner.olm",
+            f"ownerReference ClusterServiceVersion {CSV}",
+            f"Upgrade by the Subscription that installed ClusterServiceVersion {CSV} in namespace kubevirt.",
         ),
         (
             made("Deployment", managers=["olm"]),
@@ -183,6 +189,24 @@ UPGRADE_HCO = "Upgrade the Hyperconverged Cluster Operator by its Subscription o
             "Change ManagedChart fleet-local/harvester, or upgrade Harvester.",
         ),
         (
+            made(
+                "CustomResourceDefinition",
+                annotations={
+                    "objectset.rio.cattle.io/owner-gvk": "fleet.cattle.io/v1alpha1, Kind=Bundle",
+                    "objectset.rio.cattle.io/owner-name": "virt",
+                },
+            ),
+            "owner.fleet",
+            "annotation objectset.rio.cattle.io/owner-name=virt",
+            "Change Bundle virt, or upgrade Harvester.",
+        ),
+        (
+            made("KubeVirt", annotations={"objectset.rio.cattle.io/owner-name": "virt"}),
+            "owner.fleet",
+            "annotation objectset.rio.cattle.io/owner-name=virt",
+            "Change the Bundle, GitRepo or ManagedChart that deploys KubeVirt, or upgrade Harvester.",
+        ),
+        (
             made("KubeVirt", managers=["fleetagent"]),
             "owner.fleet",
             "field manager fleetagent",
@@ -197,6 +221,12 @@ UPGRADE_HCO = "Upgrade the Hyperconverged Cluster Operator by its Subscription o
             "owner.helm",
             "annotation meta.helm.sh/release-name=virt",
             "Upgrade the Helm release virt in namespace ops.",
+        ),
+        (
+            made("CustomResourceDefinition", annotations={"meta.helm.sh/release-name": "virt"}),
+            "owner.helm",
+            "annotation meta.helm.sh/release-name=virt",
+            "Upgrade the Helm release virt.",
         ),
         (
             made("KubeVirt", managers=["helm"]),
@@ -325,5 +355,6 @@ def test_every_owner_is_a_finding() -> None:
     found = owners([*marks, made("Deployment", managers=["fleetagent"])]) + owners(
         [made("KubeVirt", managers=["helm"])]
     )
-    catalogue = {id for id in findings.CATALOGUE if id.startswith("owner.")}
-    assert {owner.id for owner in found} == catalogue
+    assert {owner.id for owner in found} == {id for id in findings.CATALOGUE if id.startswith("owner.")}
+    for owner in found:
+        assert owner.name in findings.CATALOGUE[owner.id].summary

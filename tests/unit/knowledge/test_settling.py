@@ -93,7 +93,6 @@ def handler() -> Object:
         "status": {
             "observedGeneration": 7,
             "desiredNumberScheduled": 3,
-            "currentNumberScheduled": 3,
             "updatedNumberScheduled": 3,
             "numberReady": 3,
         },
@@ -199,6 +198,10 @@ def test_nothing_is_reported_yet(cluster: Cluster) -> None:
             ["observedKubeVirtRegistry is docker.io/kubevirt, not yet quay.io/kubevirt"],
         ),
         (
+            {"observedKubeVirtRegistry": None},
+            ["observedKubeVirtRegistry is not set, not yet quay.io/kubevirt"],
+        ),
+        (
             {"observedGeneration": 3},
             ["virt-operator has not yet finished generation 4 of KubeVirt kubevirt/kubevirt"],
         ),
@@ -207,7 +210,7 @@ def test_nothing_is_reported_yet(cluster: Cluster) -> None:
             ["virt-operator has not yet finished generation 4 of KubeVirt kubevirt/kubevirt"],
         ),
     ],
-    ids=["updating", "deploying", "failed", "registry", "generation", "no generation"],
+    ids=["updating", "deploying", "failed", "registry", "no registry", "generation", "no generation"],
 )
 def test_status_that_is_not_done(cluster: Cluster, status: Object, expected: list[str]) -> None:
     cluster.set_status(**status)
@@ -237,6 +240,8 @@ def test_missing_operand(cluster: Cluster, missing: str) -> None:
         ({"readyReplicas": 1}, ": 1 of 2 pods ready"),
         ({"readyReplicas": None}, ": 0 of 2 pods ready"),
         ({"updatedReplicas": 1}, ": 1 of 2 pods updated"),
+        ({"updatedReplicas": None}, ": 0 of 2 pods updated"),
+        ({"observedGeneration": None}, ": its latest change is not rolled out yet"),
         ({"replicas": 3}, ": old pods still run (1)"),
         ({"observedGeneration": 6}, ": its latest change is not rolled out yet"),
     ],
@@ -259,9 +264,11 @@ def test_scaled_to_nothing(cluster: Cluster) -> None:
     ("status", "expected"),
     [
         ({"numberReady": 2}, ": 2 of 3 pods ready"),
+        ({"numberReady": None}, ": 0 of 3 pods ready"),
         ({"updatedNumberScheduled": None}, ": 0 of 3 pods updated"),
         ({"observedGeneration": 6}, ": its latest change is not rolled out yet"),
         ({"desiredNumberScheduled": 0}, " wants no pods"),
+        ({"desiredNumberScheduled": None}, " wants no pods"),
     ],
     ids=str,
 )
@@ -291,15 +298,22 @@ def test_operand_of_the_previous_deployment(cluster: Cluster) -> None:
         ),
         (pod("virt-api-2", "virt-api", ready=False), ["Pod kubevirt/virt-api-2: container virt-api is not ready"]),
         (pod("virt-api-2", "virt-api", phase="Failed", ready=False), []),
+        (pod("virt-api-2", "virt-api", phase="Succeeded", ready=False), []),
         (pod("job-1", "virt-operator-strategy-dumper", phase="Running", ready=False), []),
         (pod("virt-operator-1", "virt-operator", ready=False), []),
         (pod("virt-launcher-1", "virt-launcher", ready=False, identifier=OLD_ID), []),
     ],
-    ids=["old", "pending", "not ready", "evicted", "job", "operator", "launcher"],
+    ids=["old", "pending", "not ready", "evicted", "ended", "job", "operator", "launcher"],
 )
 def test_pod(cluster: Cluster, pod: Object, expected: list[str]) -> None:
     cluster.pods.append(pod)
     assert cluster.unsettled() == expected
+
+
+def test_pod_that_nothing_is_known_of(cluster: Cluster) -> None:
+    cluster.pods[0]["metadata"].pop("annotations")
+    cluster.pods[0]["status"] = {}
+    assert cluster.unsettled() == ["Pod kubevirt/virt-api-1 is not scheduled, not yet Running"]
 
 
 @pytest.mark.parametrize(
@@ -337,6 +351,10 @@ class TestErasWithoutAField:
         assert cluster.unsettled("v0.51.0") == [
             "DaemonSet kubevirt/virt-handler is of KubeVirt's generation 3, not yet 4"
         ]
+
+    def test_since_0_52_it_is_the_status_that_counts(self, cluster: Cluster) -> None:
+        cluster.handler["metadata"]["annotations"]["kubevirt.io/generation"] = "3"
+        assert cluster.unsettled() == []
 
     def test_before_0_34_nothing_carries_the_generation(self, cluster: Cluster) -> None:
         self.set_version(cluster, "v0.33.0")

@@ -107,6 +107,10 @@ def test_hop(from_version: str, to_version: str, expected: Hop) -> None:
     assert versions.hop(Version.parse(from_version), Version.parse(to_version)) is expected
 
 
+def test_names_of_hops() -> None:
+    assert [hop.value for hop in Hop] == ["none", "patch", "minor", "skip", "downgrade"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("v0.16.3", True), ("v0.9.0", True), ("v0.17.0-alpha.1", False), ("v0.17.0", False), ("v1.0.0", False)],
