@@ -181,9 +181,11 @@ def _sentence(kubevirt: Object) -> str:
             return "virt-operator ignores this KubeVirt object"
         return f"virt-operator cannot deploy KubeVirt {target}"
     if state is State.UPDATING:
-        if observed == target:
+        if observed != target:
+            return f"KubeVirt is being updated from {observed} to {target}"
+        if _differs(kubevirt):
             return f"KubeVirt {target} is being rolled out again with another configuration"
-        return f"KubeVirt is being updated from {observed} to {target}"
+        return f"All of KubeVirt {target} is applied, but not yet ready"
     if state is State.INSTALLING:
         return f"KubeVirt {target} is being installed" if target else "virt-operator has not reported on KubeVirt yet"
     if state is State.DEGRADED:

@@ -49,7 +49,7 @@ def owners(objects: Iterable[Object]) -> list[Owner]:
 
     Args:
         objects: The KubeVirt object, its Namespace, the Deployment virt-operator, the CRD of KubeVirt, and
-            HyperConverged objects, which name the Hyperconverged Cluster Operator by being there.
+            HyperConverged objects, which name the HyperConverged Cluster Operator by being there.
     """
     objects = list(objects)
     found = [owner for tool in _TOOLS if (owner := _owner(tool, objects))]
@@ -126,7 +126,7 @@ def _where_of_hco(object: Object) -> str:
         fields = fields_of_v1 if object["apiVersion"] == "hco.kubevirt.io/v1" else fields_of_v1beta1
         target = _label(object)
     return (
-        f"Upgrade the Hyperconverged Cluster Operator by its Subscription or its deploy manifests; "
+        f"Upgrade the HyperConverged Cluster Operator by its Subscription or its deploy manifests; "
         f"set {fields} in {target}."
     )
 
@@ -183,7 +183,7 @@ def _where_of_ocm(object: Object) -> str:
 _TOOLS = (
     _Tool(
         id="owner.hco",
-        name="Hyperconverged Cluster Operator",
+        name="HyperConverged Cluster Operator",
         change_there=_where_of_hco,
         owner_kind="HyperConverged",
         # GetLabels in its pkg/util; "app" alone in 2020 (kubevirt/hyperconverged-cluster-operator#566)

@@ -102,7 +102,7 @@ def _conditions_missing(kubevirt: Object) -> Iterator[str]:
         yield f"virt-operator has set no condition on KubeVirt {_name(kubevirt)} yet"
         return
     # virt-operator 0.17 to 0.19 removes Updating when the update is done; a later one leaves it as it found it.
-    deciding = by_type.get("Available") or by_type.get("Updating") or by_type.get("Ready")
+    deciding = by_type.get("Available") or by_type.get("Updating")
     if deciding and deciding.reason != "AllComponentsReady" and not deployment_failed(kubevirt):
         yield f"reason is {deciding.reason}: {deciding.message}"
     for type, status in (_DONE if "Available" in by_type else _DONE_BEFORE_0_20).items():
@@ -163,12 +163,12 @@ def _pod_missing(kubevirt: Object, pod: Object, wanted: str) -> Iterator[str]:
 
 
 def _strategy_missing(kubevirt: Object, applied: Object, wanted: str) -> Iterator[str]:
-    """Whether virt-operator wrote the object for another deployment than the one that it reports."""
+    """Whether virt-operator wrote the object for another deployment than its target, as PodIsUpToDate has it."""
     annotations = _annotations(applied)
-    identifier, observed = annotations.get(_IDENTIFIER), (kubevirt.get("status") or {}).get("observedDeploymentID")
-    if identifier and observed:
-        if identifier != observed:
-            yield f"{_label(applied)} is of deployment {identifier}, not yet {observed}"
+    identifier, target = annotations.get(_IDENTIFIER), (kubevirt.get("status") or {}).get("targetDeploymentID")
+    if identifier and target:
+        if identifier != target:
+            yield f"{_label(applied)} is of deployment {identifier}, not yet {target}"
     elif not _same_version(annotations.get(_VERSION, wanted), wanted):  # before 0.20 there was no deployment ID
         yield f"{_label(applied)} is of {annotations[_VERSION]}, not yet {wanted}"
 
@@ -180,7 +180,7 @@ def _rollout_missing(workload: Object) -> Iterator[str]:
         yield f"{_label(workload)}: its latest change is not rolled out yet"
         return
     if _kind(workload) == "DaemonSet":
-        wanted, running = status.get("desiredNumberScheduled", 0), status.get("currentNumberScheduled", 0)
+        wanted = running = status.get("desiredNumberScheduled", 0)
         updated, ready = status.get("updatedNumberScheduled", 0), status.get("numberReady", 0)
     else:
         wanted, running = workload["spec"]["replicas"], status.get("replicas", 0)
@@ -190,7 +190,7 @@ def _rollout_missing(workload: Object) -> Iterator[str]:
     elif updated < wanted:
         yield f"{_label(workload)}: {updated} of {wanted} pods updated"
     elif running > wanted:
-        yield f"{_label(workload)}: {running - wanted} old pods are not gone yet"
+        yield f"{_label(workload)}: old pods still run ({running - wanted})"
     elif ready < wanted:
         yield f"{_label(workload)}: {ready} of {wanted} pods ready"
 
