@@ -16,19 +16,23 @@ import sys
 from collections.abc import Iterator
 
 CRD = "crd/virtualmachineinstances.kubevirt.io"
-LEFT_PODS = "{.metadata.namespace} {.status.migrationState.completed} {.status.migrationState.sourcePod}" + '{"\\n"}'
+LAST_MIGRATION = (
+    "{.metadata.namespace},{.status.migrationState.completed},{.status.migrationState.failed},"
+    "{.status.migrationState.sourcePod},{.status.migrationState.targetPod}" + '{"\\n"}'
+)
 ENDED = '{"status": {"phase": "Succeeded"}}'
 
 
 def left_pod(line: str) -> tuple[str, str] | None:
-    """Namespace and name of the pod that a guest has left, from a line as :data:`LEFT_PODS` makes it."""
-    words = line.split()
-    return (words[0], words[2]) if len(words) == 3 and words[1] == "true" else None
+    """Namespace and name of the pod in which the guest no longer is, from a line as :data:`LAST_MIGRATION` makes it."""
+    namespace, completed, failed, source, target = line.strip().split(",")
+    pod = target if failed == "true" else source
+    return (namespace, pod) if completed == "true" and pod else None
 
 
 def left_pods(kubectl: list[str]) -> Iterator[tuple[str, str]]:
-    """The pods that guests leave, until the VMI CRD goes away."""
-    watch = [*kubectl, "get", "virtualmachineinstances", "--all-namespaces", "--watch", f"-o=jsonpath={LEFT_PODS}"]
+    """The pods in which no guest is after a migration, until the VMI CRD goes away."""
+    watch = [*kubectl, "get", "virtualmachineinstances", "--all-namespaces", "--watch", f"-o=jsonpath={LAST_MIGRATION}"]
     with subprocess.Popen(watch, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         for line in process.stdout:

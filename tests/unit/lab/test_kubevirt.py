@@ -69,13 +69,13 @@ def test_a_vm_tolerates_the_taint_of_the_simulated_nodes() -> None:
 @pytest.mark.parametrize(
     ("line", "pod"),
     [
-        ("default true virt-launcher-vm-1-abcde\n", ("default", "virt-launcher-vm-1-abcde")),
-        ("default  virt-launcher-vm-1-abcde\n", None),
-        ("default  \n", None),
-        ("default true \n", None),
+        ("default,true,,source,target\n", ("default", "source")),
+        ("default,true,true,source,target\n", ("default", "target")),
+        ("default,,,source,target\n", None),
+        ("default,,,,\n", None),
     ],
 )
-def test_the_pod_that_a_guest_has_left(line: str, pod: tuple[str, str] | None) -> None:
+def test_the_pod_in_which_no_guest_is_after_a_migration(line: str, pod: tuple[str, str] | None) -> None:
     assert guests.left_pod(line) == pod
 
 
