@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..cluster.api import Api, Json
-from ..knowledge.conditions import operator_version, state_of
+from ..knowledge.conditions import explanation, operator_version, state_of
 from ..knowledge.findings import Finding, finding
 from ..knowledge.launchers import OUTDATED_LABEL
 from ..knowledge.manifest import declared_registry, declared_version
@@ -72,9 +72,11 @@ class Facts:
         return "failed" if len(self.kubevirts) > 1 else state_of(self.kubevirt).value
 
     @property
-    def kubevirt_name(self) -> str:
-        """``KubeVirt namespace/name``."""
-        return object_name(self.kubevirt) if self.kubevirt else "KubeVirt"
+    def explanation(self) -> str:
+        """One sentence on why the state is what it is."""
+        if len(self.kubevirts) > 1:
+            return "There is more than one KubeVirt object, and virt-operator works on one only."
+        return explanation(self.kubevirt)
 
     @property
     def kubevirt_namespace(self) -> str:
