@@ -79,6 +79,11 @@ class Facts:
         return explanation(self.kubevirt)
 
     @property
+    def kubevirt_name(self) -> str:
+        """``KubeVirt namespace/name``."""
+        return object_name(self.kubevirt) if self.kubevirt else "KubeVirt"
+
+    @property
     def kubevirt_namespace(self) -> str:
         """The namespace that KubeVirt's parts are in."""
         return self.kubevirt["metadata"]["namespace"] if self.kubevirt else ""

@@ -406,12 +406,12 @@ def _applies(manifest: Manifest, live: Mapping[str, Object | None]) -> list[Step
         moved = field_ownership.moved_managers(now) if now else []
         if not moved and before == after:
             continue
-        reason = "the new manifest differs" if now else "the new manifest adds it"
+        reasons = ["the manifest differs" if now else "the manifest adds it"] if before != after else []
         if moved:
-            reason = f"fields move from {listed(moved)} to {field_ownership.FIELD_MANAGER}"
+            reasons.append(f"fields move from {listed(moved)} to {field_ownership.FIELD_MANAGER}")
             before = {**before, "field managers": moved}
             after = {**after, "field managers": [field_ownership.FIELD_MANAGER]}
-        steps.append(Step("apply", object_name(desired), reason, path=path, body=desired, before=before, after=after))
+        steps.append(Step("apply", object_name(desired), "; ".join(reasons), path=path, body=desired, before=before, after=after))
     return steps
 
 
