@@ -411,7 +411,9 @@ def _applies(manifest: Manifest, live: Mapping[str, Object | None]) -> list[Step
             reasons.append(f"fields move from {listed(moved)} to {field_ownership.FIELD_MANAGER}")
             before = {**before, "field managers": moved}
             after = {**after, "field managers": [field_ownership.FIELD_MANAGER]}
-        steps.append(Step("apply", object_name(desired), "; ".join(reasons), path=path, body=desired, before=before, after=after))
+        steps.append(
+            Step("apply", object_name(desired), "; ".join(reasons), path=path, body=desired, before=before, after=after)
+        )
     return steps
 
 
