@@ -9,6 +9,7 @@ from __future__ import annotations
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connection import connect
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.watch import Picture, Source
+
 from tests.contract.conftest import World
 
 SOURCE = Source("maps", "/api/v1/namespaces/default/configmaps", label_selector="watched")
