@@ -91,7 +91,7 @@ def _api_answers(lab: Lab) -> bool:
 def _start_relay(lab: Lab) -> int:
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         descriptor = listener.fileno()
-        command = [sys.executable, "-I", Path(relay.__file__), str(descriptor), API_SERVICE_ADDRESS, str(API_PORT)]
+        command = [sys.executable, "-I", relay.__file__, str(descriptor), API_SERVICE_ADDRESS, str(API_PORT)]
         start(lab, "relay", inside(lab, command), pass_fds=[descriptor])
         return int(listener.getsockname()[1])
 
