@@ -71,6 +71,7 @@ def start_controllers(lab: Lab) -> None:
     """Start the controller-manager and the scheduler. They need the apiserver's bootstrap RBAC."""
     role = "system:kube-controller-manager"
     wait_for("the bootstrap RBAC", lambda: kubectl.get(lab, "clusterrolebinding", role), 60)
+    kubectl.apply(lab, manifests.DATA / "kubeadm-admins.yaml")
     start(lab, "kube-controller-manager", inside(lab, _controller_manager(lab)))
     start(lab, "kube-scheduler", inside(lab, _scheduler(lab)))
     wait_for("the default service account", lambda: kubectl.get(lab, "serviceaccount", "default"), 60)
