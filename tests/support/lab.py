@@ -73,10 +73,17 @@ class Lab:
 
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """What kubectl prints."""
-        command = [sys.executable, "tests/lab", "kubectl", "--name", self.name, "--", *arguments]
-        done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, input=stdin, timeout=300)
+        done = self._kubectl(*arguments, stdin=stdin)
         assert not check or done.returncode == 0, f"kubectl {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def succeeds(self, *arguments: str, stdin: str | None = None) -> bool:
+        """Whether kubectl succeeds."""
+        return self._kubectl(*arguments, stdin=stdin).returncode == 0
+
+    def _kubectl(self, *arguments: str, stdin: str | None) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "tests/lab", "kubectl", "--name", self.name, "--", *arguments]
+        return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, input=stdin, timeout=300)
 
     def get(self, *arguments: str) -> Json:
         """An object, with its managedFields."""

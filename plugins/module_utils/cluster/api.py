@@ -108,7 +108,7 @@ class Api:
         """
         try:
             if not label_selector:
-                page = self._read(path, {"limit": 1}, accept=_METADATA_ONLY)
+                page = _with_items(self._read(path, {"limit": 1}, accept=_METADATA_ONLY))
                 metadata = page["metadata"]
                 if not metadata.get("continue"):
                     return len(page["items"])
@@ -157,10 +157,10 @@ class Api:
     def _pages(self, path: str, label_selector: str, metadata_only: bool, field_selector: str = "") -> Iterator[Json]:
         query = _query(labelSelector=label_selector, fieldSelector=field_selector) | {"limit": PAGE}
         accept = _METADATA_ONLY if metadata_only else "application/json"
-        page = self._read(path, query, accept=accept)
+        page = _with_items(self._read(path, query, accept=accept))
         yield page
         while following := page["metadata"].get("continue"):
-            page = self._read(path, query | {"continue": following}, accept=accept)
+            page = _with_items(self._read(path, query | {"continue": following}, accept=accept))
             yield page
 
     def _read(self, path: str, query: Mapping[str, t.Any] | None = None, *, accept: str = "application/json") -> Json:
@@ -261,6 +261,11 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _query(**values: str) -> Json:
     return {name: value for name, value in values.items() if value}
+
+
+def _with_items(page: Json) -> Json:
+    """An empty list of metadata comes as null."""
+    return {**page, "items": page.get("items") or []}
 
 
 def _pause(attempt: int, retry_after: str | None) -> float:

@@ -185,7 +185,9 @@ def _documents(text: str) -> Iterator[t.Any]:
         # An alias may multiply a small file into gigabytes, and no release has one.
         for event in yaml.parse(text, Loader=loader):
             if anchor := getattr(event, "anchor", None):
-                raise ManifestError(f"The manifest has the YAML anchor or alias {anchor}, which no release has; {_WANTED}.")
+                raise ManifestError(
+                    f"The manifest has the YAML anchor or alias {anchor}, which no release has; {_WANTED}."
+                )
         yield from yaml.load_all(text, Loader=loader)
     except ManifestError:
         raise

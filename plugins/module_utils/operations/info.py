@@ -14,7 +14,6 @@ from ..cluster.clock import Clock
 from ..knowledge import workload_updates
 from ..knowledge.conditions import (
     conditions,
-    explanation,
     observed_registry,
     observed_version,
     operator_version,
@@ -65,7 +64,7 @@ def run(api: Api, params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock
         page=status_page,
         extra={
             "kubernetes_version": api.get("/version")["gitVersion"],
-            "explanation": explanation(facts.kubevirt),
+            "explanation": facts.explanation,
             "kubevirts": [object_name(one) for one in facts.kubevirts],
             "kubevirt": _kubevirt(facts),
             "workloads": {

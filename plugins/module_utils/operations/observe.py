@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..cluster.api import Api, Json
-from ..knowledge.conditions import operator_version, state_of
+from ..knowledge.conditions import explanation, operator_version, state_of
 from ..knowledge.findings import Finding, finding
 from ..knowledge.launchers import OUTDATED_LABEL
 from ..knowledge.manifest import declared_registry, declared_version
@@ -70,6 +70,13 @@ class Facts:
     def state(self) -> str:
         """absent, installing, healthy, updating, degraded, failed or deleting."""
         return "failed" if len(self.kubevirts) > 1 else state_of(self.kubevirt).value
+
+    @property
+    def explanation(self) -> str:
+        """One sentence on why the state is what it is."""
+        if len(self.kubevirts) > 1:
+            return "There is more than one KubeVirt object, and virt-operator works on one only."
+        return explanation(self.kubevirt)
 
     @property
     def kubevirt_name(self) -> str:

@@ -32,8 +32,9 @@ def status_page(result: Result) -> list[str]:
 def upgrade_page(result: Result) -> list[str]:
     """What an upgrade does or did, of ``kubevirt_upgrade``'s result."""
     origin, target = result["from_version"], result["to_version"]
+    there = origin == target and not result["path"]
     rows = [
-        ("Upgrade", f"{origin or 'unknown'} -> {target}" if result["path"] else f"none, KubeVirt is at {target}"),
+        ("Upgrade", f"none, KubeVirt is at {target}" if there else f"{origin or 'unknown'} -> {target}"),
         ("State", result["state"]),
         ("Cluster", _cluster(result)),
     ]

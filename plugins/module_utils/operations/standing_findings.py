@@ -61,13 +61,13 @@ def findings_about_workloads(facts: Facts) -> list[Finding]:
     """VMs on old launchers, and updates that an unfinished upgrade holds back."""
     found = []
     kubevirt = facts.kubevirt
-    if kubevirt is not None and (held := workload_updates.held_methods(kubevirt)) is not None:
+    if kubevirt is not None and workload_updates.held_methods(kubevirt) is not None:
         found.append(
             finding(
                 "workloads.methods-held",
                 object=facts.kubevirt_name,
                 cause="An upgrade emptied the workload update methods and has not finished, so no VM is moved meanwhile.",
-                evidence=f"remembered: {held}",
+                evidence=f"{workload_updates.HELD_ANNOTATION}: {kubevirt['metadata']['annotations'][workload_updates.HELD_ANNOTATION]}",
                 fix="Run the upgrade again; when it finishes it puts the methods back.",
             )
         )

@@ -15,18 +15,30 @@ from ..cluster.errors import ApiError, ClusterError, Conflict, ManifestUnavailab
 from ..cluster.manifest_source import is_text, read_manifest
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
-from ..knowledge.conditions import reconciled_generation
+from ..knowledge.conditions import reconciled_generation, target_version
 from ..knowledge.findings import Finding, finding, unknown_ids
 from ..knowledge.launchers import unfinished_migrations
 from ..knowledge.manifest import Manifest, ManifestError, checksum_matches, parse, with_namespace, with_registry
 from ..knowledge.objects import path_of
-from ..knowledge.versions import Version, VersionError
+from ..knowledge.versions import Version, VersionError, try_parse
 from .hop import HopJudge, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .outcome import InvalidOption, Outcome, Report, listed, refusal, told
 from .pages import upgrade_page
 from .standing_findings import findings_about_workloads
-from .upgrade_plan import Plan, Step, Wish, arrived, findings_of, hop_of, plan_of, running_version
+from .upgrade_plan import (
+    Plan,
+    Step,
+    Wish,
+    actions_of,
+    arrived,
+    diff_of,
+    findings_of_the_cluster,
+    findings_of_the_manifest,
+    hop_of,
+    plan_of,
+    running_version,
+)
 from .waiting import Limits, Verdict, Waited, wait_for
 
 HOLD = 15.0
@@ -79,34 +91,39 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
         return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
-    manifest = load_manifest(params, wish.version)
     facts = _caught_up(api, cluster, clock)
-    against = findings_of(facts, wish, manifest)
-    plan = _plan(api, facts, wish, manifest)
-    outcome = Outcome(
-        cluster.as_dict(),
-        facts.state,
-        changed=plan.changed,
-        diff=plan.diff(),
-        from_version=plan.from_version,
-        to_version=plan.to_version,
-        path=hop_of(facts, wish, against),
-        actions=plan.actions(),
-        findings=[*against, *findings_about_workloads(facts)],
-        failure=refusal(against, params["accept"]),
-        page=upgrade_page,
-    )
-    if outcome.failure:
-        outcome.changed, outcome.actions, outcome.diff = False, [], []
-    elif not check_mode and plan.steps:
-        _Execution(api, facts, plan, params, outcome, clock, report).run(against)
+    outcome = _outcome(facts, wish)
+    against = findings_of_the_cluster(facts, wish)
+    if arrived(facts, wish.version) or not refusal(against, params["accept"]):
+        manifest = load_manifest(params, wish.version)
+        against += findings_of_the_manifest(facts, wish, manifest)
+        plan = _plan(api, facts, wish, manifest)
+    else:
+        plan = Plan((), outcome.from_version, str(wish.version))
+    outcome.path = hop_of(facts, wish, against)
+    outcome.findings = [*against, *findings_about_workloads(facts)]
+    if plan.steps or not arrived(facts, wish.version):
+        outcome.failure = refusal(against, params["accept"])
+    if not outcome.failure:
+        outcome.changed, outcome.diff, outcome.actions = plan.changed, diff_of(plan.steps), actions_of(plan.steps)
+        if not check_mode and plan.steps:
+            _Execution(api, facts, plan, params, outcome, clock, report).run(against)
     outcome.elapsed = clock.now() - started
     return outcome
 
 
+def _outcome(facts: Facts, wish: Wish) -> Outcome:
+    running = running_version(facts)
+    return Outcome(
+        facts.cluster.as_dict(),
+        facts.state,
+        from_version=str(running) if running else None,
+        to_version=str(wish.version),
+        page=upgrade_page,
+    )
+
+
 def _plan(api: Api, facts: Facts, wish: Wish, manifest: Manifest) -> Plan:
-    if facts.kubevirt is None:
-        return Plan((), None, str(wish.version))
     known = {path_of(one): one for one in (facts.operator, facts.namespace, facts.crd) if one}
     live = {path: known.get(path) or api.get_or_none(path) for path in map(path_of, manifest.objects)}
     migrations = [] if arrived(facts, wish.version) else _migrations(api, facts)
@@ -149,8 +166,9 @@ def _wish(params: Params) -> Wish:
     return Wish(
         version=version,
         strict_patches=params["strict_patches"],
-        image_registry=params["image_registry"],
+        image_registry=params["image_registry"] or None,
         restore_methods=params["workload_methods_after"] == "restore",
+        wait=params["wait"],
     )
 
 
@@ -210,8 +228,6 @@ class _Execution:
         try:
             self._rehearse()
             for step in self._plan.steps:
-                if step.action in ("wait", "restore-workload-updates") and not self._params["wait"]:
-                    break
                 self._report(f"{step.action}: {step.object} ({step.reason})")
                 self._carry_out(step)
         except _Stopped as stopped:
@@ -220,6 +236,8 @@ class _Execution:
         except ClusterError as error:
             self._outcome.failure = self._failure(_Stopped(words=str(error)))
         self._outcome.changed = bool(self._written)
+        if self._outcome.failure:
+            self._outcome.diff, self._outcome.actions = diff_of(self._written), actions_of(self._written)
         try:
             facts = observe(self._api, self._facts.cluster)
         except ClusterError:
@@ -261,7 +279,7 @@ class _Execution:
 
     def _drain(self, _step: Step) -> None:
         seconds = self._params["migration_drain_timeout"]
-        with Picture(self._api, [migrations_source(self._facts)], self._clock) as picture:
+        with Picture(self._api, [migrations_source(self._facts)]) as picture:
             waited = wait_for(
                 picture,
                 _migrations_finished,
@@ -326,7 +344,7 @@ class _Execution:
 
     def _until_settled(self, limits: Limits) -> None:
         judge = HopJudge(self._plan.to_version)
-        with Picture(self._api, sources(self._facts), self._clock) as picture:
+        with Picture(self._api, sources(self._facts)) as picture:
             waited = wait_for(picture, judge, limits, clock=self._clock, report=self._report)
         if waited.end != "done":
             raise _Stopped(self._why_not(waited, limits))
@@ -360,19 +378,24 @@ class _Execution:
                 "The workload update methods are held empty, remembered in an annotation of the KubeVirt object; the next run "
                 "that finishes puts them back."
             )
-        return "\n".join(
-            [*lines, "VMs and their launchers were not touched. To go on: run the same again.", self._way_back()]
-        )
+        lines.append("VMs and their launchers were not touched. To go on: run the same again.")
+        return "\n".join([*lines, self._way_back()])
 
     def _way_back(self) -> str:
-        """How to put the previous operator back, which is safe only while the operands have not begun to move."""
+        """How to put the previous operator back, as long as the new one has not begun to move its operands."""
         running = running_version(self._facts)
-        if running is None:
-            return ""
+        try:
+            target = try_parse(target_version(self._kubevirt()))
+        except ClusterError:
+            target = None
+        if running is None or target != running:
+            return f"The operator may have begun to move KubeVirt to {self._plan.to_version}; there is no supported way back."
+        manifest = (
+            f"the kubevirt-operator.yaml of {running}" if self._params["manifest"] else releases.manifest_url(running)
+        )
         return (
-            f"To go back while the KubeVirt object still says observedKubeVirtVersion {running}: run with version: {running}, or "
-            f"kubectl apply --server-side --force-conflicts --field-manager={field_ownership.FIELD_MANAGER} "
-            f"-f {releases.manifest_url(running)}"
+            f"To go back (KubeVirt itself is still at {running}): run with version: {running} and its manifest, or "
+            f"kubectl apply --server-side --force-conflicts --field-manager={field_ownership.FIELD_MANAGER} -f {manifest}"
         )
 
 

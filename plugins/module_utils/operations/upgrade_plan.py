@@ -4,18 +4,19 @@
 
 """Private to the collection. What an upgrade would do, decided from the facts alone.
 
-``findings_of`` says what speaks against it, ``plan_of`` which steps it takes. Neither reads nor writes the cluster, so
+``findings_of_…`` say what speaks against it, ``plan_of`` which steps it takes. None reads or writes the cluster, so
 check mode and a real run decide the same.
 """
 
 from __future__ import annotations
 
+import json
 import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..knowledge import field_ownership, releases, workload_updates
-from ..knowledge.conditions import State, deployment_failed, explanation, observed_version, state_of, target_version
+from ..knowledge.conditions import State, explanation, observed_version, state_of, target_version
 from ..knowledge.findings import Finding, finding
 from ..knowledge.manifest import Manifest, declared_version
 from ..knowledge.objects import object_name, path_of
@@ -37,12 +38,14 @@ class Wish:
         strict_patches: A version that is not its minor's latest patch is a blocker.
         image_registry: The registry was named by the user.
         restore_methods: Put the workload update methods back at the end.
+        wait: Follow the hop to its end.
     """
 
     version: Version
     strict_patches: bool
     image_registry: str | None
     restore_methods: bool
+    wait: bool
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps in their order, and what the user sees of them beforehand."""
+    """The steps in their order."""
 
     steps: tuple[Step, ...]
     from_version: str | None
@@ -86,17 +89,19 @@ class Plan:
         """Whether anything is written."""
         return any(step.writes for step in self.steps)
 
-    def actions(self) -> list[dict[str, str]]:
-        """The steps as modules return them."""
-        return [{"action": step.action, "object": step.object, "reason": step.reason} for step in self.steps]
 
-    def diff(self) -> list[dict[str, t.Any]]:
-        """One entry an object that differs, as Ansible prints it."""
-        return [
-            {"before_header": step.object, "after_header": step.object, "before": step.before, "after": step.after}
-            for step in self.steps
-            if step.before is not None and step.before != step.after
-        ]
+def actions_of(steps: Sequence[Step]) -> list[dict[str, str]]:
+    """Steps as modules return them."""
+    return [{"action": step.action, "object": step.object, "reason": step.reason} for step in steps]
+
+
+def diff_of(steps: Sequence[Step]) -> list[dict[str, t.Any]]:
+    """One entry an object that differs, as Ansible prints it."""
+    return [
+        {"before_header": step.object, "after_header": step.object, "before": step.before, "after": step.after}
+        for step in steps
+        if step.before != step.after
+    ]
 
 
 def running_version(facts: Facts) -> Version | None:
@@ -114,21 +119,28 @@ def arrived(facts: Facts, version: Version) -> bool:
     kubevirt = facts.kubevirt
     if kubevirt is None or state_of(kubevirt) is not State.HEALTHY:
         return False
-    return {try_parse(observed_version(kubevirt) or ""), try_parse(target_version(kubevirt) or "")} == {version}
+    return {try_parse(observed_version(kubevirt)), try_parse(target_version(kubevirt))} == {version}
 
 
-def findings_of(facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
-    """Everything that speaks against this upgrade, the most fundamental first."""
-    absent = findings_about_the_object(facts)
-    if absent:
-        return absent
+def findings_of_the_cluster(facts: Facts, wish: Wish) -> list[Finding]:
+    """What speaks against this upgrade whatever the manifest says, the most fundamental first."""
+    about_the_object = findings_about_the_object(facts)
+    if about_the_object:
+        return about_the_object
     return [
         *_about_versions(facts, wish),
+        *_about_pins(facts),
         *_about_health(facts, wish),
         *_about_owners(facts),
-        *_about_the_manifest(facts, wish, manifest),
         *_about_the_server(facts),
     ]
+
+
+def findings_of_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
+    """What speaks against applying this manifest to this cluster."""
+    if facts.kubevirt is None:
+        return []
+    return _about_the_manifest(facts, wish, manifest)
 
 
 def plan_of(
@@ -154,9 +166,11 @@ def plan_of(
         *(_holding(facts) if hopping else []),
         *(_draining(migrations) if hopping else []),
         *applies,
-        *(_waiting(facts, wish) if hopping or applies else []),
-        *_restoring(facts, wish, hopping=hopping),
     ]
+    if wish.wait and (hopping or applies):
+        steps.append(Step("wait", facts.kubevirt_name, f"until {wish.version} is deployed and ready"))
+    if wish.wait or not hopping:
+        steps += _restoring(facts, wish, hopping=hopping)
     return Plan(tuple(steps), str(version) if version else None, str(wish.version))
 
 
@@ -255,40 +269,41 @@ def _about_the_release(wish: Wish) -> list[Finding]:
     return []
 
 
+def _about_pins(facts: Facts) -> list[Finding]:
+    kubevirt = facts.kubevirt
+    assert kubevirt is not None
+    pins = {
+        field: kubevirt["spec"][field] for field in ("imageTag", "imageRegistry") if kubevirt.get("spec", {}).get(field)
+    }
+    if not pins:
+        return []
+    patch = json.dumps([{"op": "remove", "path": f"/spec/{field}"} for field in pins])
+    return [
+        finding(
+            "upgrade.pinned",
+            object=facts.kubevirt_name,
+            cause=f"spec has {listed(f'{field}={value}' for field, value in pins.items())}; the operator keeps its operands "
+            "there, whatever its own version is.",
+            fix="If that is also what the operator itself says, remove the pin: kubectl patch kubevirt {name} -n {namespace} "
+            "--type=json -p".format(**kubevirt["metadata"])
+            + f" '{patch}'",
+        )
+    ]
+
+
 def _about_health(facts: Facts, wish: Wish) -> list[Finding]:
     kubevirt = facts.kubevirt
     assert kubevirt is not None
-    spec = kubevirt.get("spec", {})
-    pins = [f"{field}={spec[field]}" for field in ("imageTag", "imageRegistry") if spec.get(field)]
-    if pins:
-        return [
-            finding(
-                "upgrade.pinned",
-                object=facts.kubevirt_name,
-                cause=f"spec has {listed(pins)}; the operator keeps its operands there, whatever its own version is.",
-                fix="Remove the pin: kubectl patch kubevirt {name} -n {namespace} --type=json -p "
-                '\'[{{"op": "remove", "path": "/spec/imageTag"}}]\' once it equals the operator\'s own version.'.format(
-                    **kubevirt["metadata"]
-                ),
-            )
-        ]
     state = state_of(kubevirt)
-    if state is State.HEALTHY:
-        return []
-    target = try_parse(target_version(kubevirt) or "")
-    observed = try_parse(observed_version(kubevirt) or "")
-    if target and target not in (observed, wish.version):
-        return [
-            finding(
-                "upgrade.hop-in-progress",
-                object=facts.kubevirt_name,
-                cause=f"It is on its way from {observed} to {target}; another version now would skip or mix versions.",
-                evidence=explanation(kubevirt),
-                fix=f"Finish that hop first: run with version: {target}.",
-            )
-        ]
-    if _cured_by(facts, wish):
-        return []
+    target = try_parse(target_version(kubevirt))
+    observed = try_parse(observed_version(kubevirt))
+    declared = try_parse(declared_version(facts.operator) if facts.operator else None)
+    under_way = target if target != observed else declared if _rolled_out(facts.operator) else None
+    if under_way not in (None, observed, wish.version):
+        return [_hop_in_progress(facts, observed, under_way)]
+    at_home = (State.HEALTHY, State.UPDATING, State.DEGRADED, State.FAILED)
+    if state is State.HEALTHY or (state in at_home and wish.version in (target, declared)):
+        return []  # healthy, or on its way to this very version, or at it and not ready yet
     return [
         finding(
             "kubevirt.unhealthy",
@@ -300,16 +315,25 @@ def _about_health(facts: Facts, wish: Wish) -> list[Finding]:
     ]
 
 
-def _cured_by(facts: Facts, wish: Wish) -> bool:
-    """Whether going to the wanted version is itself the cure: a hop to it that has begun, or its missing permissions."""
-    kubevirt = facts.kubevirt
-    assert kubevirt is not None
-    target = try_parse(target_version(kubevirt) or "")
-    observed = try_parse(observed_version(kubevirt) or "")
-    begun = target == wish.version and target != observed
-    declared = try_parse((declared_version(facts.operator) if facts.operator else None) or "")
-    half_applied = declared is not None and declared != observed and wish.version in (declared, observed)
-    return begun or half_applied or (deployment_failed(kubevirt) is not None and target == wish.version)
+def _hop_in_progress(facts: Facts, observed: Version | None, under_way: Version | None) -> Finding:
+    assert under_way is not None
+    supported = observed is None or hop(observed, under_way) in (Hop.PATCH, Hop.MINOR)
+    return finding(
+        "upgrade.hop-in-progress",
+        object=facts.kubevirt_name,
+        cause=f"It is on its way from {observed} to {under_way}; another version now would skip or mix versions.",
+        evidence=explanation(facts.kubevirt),
+        fix=f"Finish that hop first: run with version: {under_way}."
+        if supported
+        else "KubeVirt does not support this step, and nobody can say what state it leaves. Ask KubeVirt's community before you go on.",
+    )
+
+
+def _rolled_out(operator: Object | None) -> bool:
+    """Whether only pods of the declared version run."""
+    status = (operator or {}).get("status") or {}
+    replicas = status.get("replicas", 0)
+    return bool(replicas > 0 and replicas == status.get("updatedReplicas") == status.get("availableReplicas"))
 
 
 def _about_owners(facts: Facts) -> list[Finding]:
@@ -382,12 +406,14 @@ def _applies(manifest: Manifest, live: Mapping[str, Object | None]) -> list[Step
         moved = field_ownership.moved_managers(now) if now else []
         if not moved and before == after:
             continue
-        reason = "the new manifest differs" if now else "the new manifest adds it"
+        reasons = ["the manifest differs" if now else "the manifest adds it"] if before != after else []
         if moved:
-            reason = f"fields move from {listed(moved)} to {field_ownership.FIELD_MANAGER}"
+            reasons.append(f"fields move from {listed(moved)} to {field_ownership.FIELD_MANAGER}")
             before = {**before, "field managers": moved}
             after = {**after, "field managers": [field_ownership.FIELD_MANAGER]}
-        steps.append(Step("apply", object_name(desired), reason, path=path, body=desired, before=before, after=after))
+        steps.append(
+            Step("apply", object_name(desired), "; ".join(reasons), path=path, body=desired, before=before, after=after)
+        )
     return steps
 
 
@@ -406,10 +432,6 @@ def _draining(migrations: Sequence[str]) -> list[Step]:
     return [Step("drain-migrations", listed(migrations), "live migrations fail while virt-handler is replaced")]
 
 
-def _waiting(facts: Facts, wish: Wish) -> list[Step]:
-    return [Step("wait", facts.kubevirt_name, f"until {wish.version} is deployed and ready")]
-
-
 def _restoring(facts: Facts, wish: Wish, *, hopping: bool) -> list[Step]:
     kubevirt = facts.kubevirt
     assert kubevirt is not None
@@ -421,7 +443,7 @@ def _restoring(facts: Facts, wish: Wish, *, hopping: bool) -> list[Step]:
         Step(
             "restore-workload-updates",
             facts.kubevirt_name,
-            f"the hop is done; the methods are {listed(afterwards) or 'left empty'} again"
+            f"the hop is done; the methods are {listed(afterwards)} again"
             if afterwards
             else "the hop is done; the methods stay empty as asked",
             before={"workloadUpdateMethods": now},

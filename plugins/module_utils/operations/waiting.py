@@ -69,7 +69,7 @@ def wait_for(
     """Look at every change until it is done, failed, or one of the clocks has run out."""
     started = moved = clock.now()
     done_since: float | None = None
-    failing_since: float | None = None
+    failing: tuple[str, float] | None = None
     movement: Hashable = None
     told = ""
     verdict = Verdict([])
@@ -77,8 +77,11 @@ def wait_for(
         verdict = judge(picture)
         if verdict.movement != movement:
             movement, moved = verdict.movement, now
-        failing_since = (failing_since or now) if verdict.failure else None
-        if failing_since is not None and now - failing_since >= verdict.patience:
+        if verdict.failure is None:
+            failing = None
+        elif failing is None or failing[0] != verdict.failure.id:
+            failing = (verdict.failure.id, now)
+        if failing is not None and now - failing[1] >= verdict.patience:
             return Waited("failed", verdict.missing, verdict.failure)
         if not verdict.missing:
             done_since = done_since or now
