@@ -102,7 +102,7 @@ def with_registry(manifest: Manifest, registry: str) -> Manifest:
     """The manifest with every image taken from ``registry``, such as ``registry.example:5000/kubevirt``.
 
     The operator takes its operands' images from its environment, so the ``*_IMAGE`` variables are rewritten with the
-    containers' images. Component names, their prefix, tags and digests stay; the ``*_SHASUM`` variables name no registry.
+    containers' images. Names, their prefix, tags and digests stay; the ``*_SHASUM`` variables name no registry.
     """
     if not _REGISTRY.fullmatch(registry):
         raise ManifestError(
@@ -181,6 +181,7 @@ def _documents(text: str) -> Iterator[t.Any]:
             f"The manifest is a web page, perhaps a login or an error page; {_WANTED}, or mend its address."
         )
     loader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    event: t.Any
     try:
         # An alias may multiply a small file into gigabytes, and no release has one.
         for event in yaml.parse(text, Loader=loader):
@@ -208,7 +209,7 @@ def _checked(index: int, document: t.Any) -> Object:
     identity = _identity(document)
     if identity[:2] == ("kubevirt.io", "KubeVirt"):
         raise ManifestError(
-            f"Document {index} of the manifest is the KubeVirt object itself, as in kubevirt-cr.yaml; {_WANTED} instead."
+            f"Document {index} of the manifest is the KubeVirt object of kubevirt-cr.yaml; {_WANTED} instead."
         )
     if identity not in _REQUIRED + _OPTIONAL and identity[:2] != ("", "Namespace"):
         raise ManifestError(
