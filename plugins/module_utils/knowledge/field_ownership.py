@@ -156,7 +156,15 @@ _NOT_STORED_EMPTY = frozenset(
 )
 _NOT_STORED_FALSE = frozenset(
     {"globalDefault", "readOnly", "hostNetwork", "hostPID", "hostIPC", "paused", "stdin", "stdinOnce", "tty"}
-    | {"minReadySeconds", "initialDelaySeconds", "hostPort", "preserveUnknownFields", "deprecated", "nullable", "priority"}
+    | {
+        "minReadySeconds",
+        "initialDelaySeconds",
+        "hostPort",
+        "preserveUnknownFields",
+        "deprecated",
+        "nullable",
+        "priority",
+    }
 )
 _NOT_STORED_BLANK = frozenset({"value", "description", "namespace"})
 
@@ -495,7 +503,7 @@ def _keyed(kind: str, name: str, value: t.Any, order: bool = False) -> t.Any:
     keys = _DIFF_KEYS.get((kind, name)) or _keys(kind, name)
     if isinstance(value, list) and keys:
         names = [" ".join(str(item.get(key, _KEY_DEFAULTS.get(key))) for key in keys) for item in value]
-        items = {key: _keyed(kind, "", item, order) for key, item in zip(names, value)}
+        items = {key: _keyed(kind, "", item, order) for key, item in zip(names, value, strict=True)}
         return {"(order)": names, **items} if order else items
     return value
 
@@ -514,7 +522,7 @@ def _difference(before: t.Any, after: t.Any) -> tuple[t.Any, t.Any] | None:
             elif key not in before:
                 right[key] = after[key]
             else:
-                for side, part in zip((left, right), _difference(before[key], after[key]) or ()):
+                for side, part in zip((left, right), _difference(before[key], after[key]) or (), strict=False):
                     if part != {}:
                         side[key] = part
         return (left, right) if left or right else None

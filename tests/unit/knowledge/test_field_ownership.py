@@ -77,9 +77,7 @@ def test_the_prediction_is_what_the_server_did(name):
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_change_is_foreseen_exactly_where_there_was_one(name):
     case = recorded(name)
-    before, after = field_ownership.changes(
-        case["live"], field_ownership.after_apply(case["live"], case["desired"])
-    )
+    before, after = field_ownership.changes(case["live"], field_ownership.after_apply(case["live"], case["desired"]))
     assert bool(before or after) == (without_counted(case["live"]) != without_counted(case["after"]))
 
 
@@ -132,7 +130,15 @@ def test_a_volume_that_another_manager_applies_too_stays():
 
 @pytest.mark.parametrize(
     "manager",
-    ["kubectl-create", "kubectl-client-side-apply", "kubectl", "kubectl-replace", "OpenAPI-Generator", "ansible", "curl"],
+    [
+        "kubectl-create",
+        "kubectl-client-side-apply",
+        "kubectl",
+        "kubectl-replace",
+        "OpenAPI-Generator",
+        "ansible",
+        "curl",
+    ],
 )
 @pytest.mark.parametrize("operation", ["Update", "Apply"])
 def test_the_fields_of_an_installer_move(manager, operation):
@@ -148,7 +154,16 @@ def test_the_fields_of_an_installer_move(manager, operation):
     ["kubevirt.lifecycle", "kube-controller-manager", "kube-apiserver", "kubelet", "virt-operator", "virt-controller"]
     + ["kubectl-edit", "kubectl-patch", "kubectl-label", "kubectl-annotate", "kubectl-scale", "kubectl-set"]
     + ["kubectl-rollout", "kubectl-taint", "kubectl-autoscale", "kubectl-expose"]
-    + ["argocd-controller", "kustomize-controller", "helm", "helm-controller", "kapp-server", "fleetagent", "olm", "catalog"]
+    + [
+        "argocd-controller",
+        "kustomize-controller",
+        "helm",
+        "helm-controller",
+        "kapp-server",
+        "fleetagent",
+        "olm",
+        "catalog",
+    ]
     + ["before-first-apply"],
 )
 def test_the_fields_of_controllers_people_and_owners_stay(manager):
@@ -175,7 +190,11 @@ def test_moved_fields_are_united_with_ours_and_other_entries_stay_in_place():
     people = entry("kubectl-label", labels_of("theirs"))
     status = entry("kubectl-create", {"f:status": {}}, subresource="status")
     live = role(
-        entry("kubectl-create", {"f:metadata": {"f:labels": {".": {}, "f:a": {}}}, "f:rules": {}}, time="2024-01-01T00:00:00Z"),
+        entry(
+            "kubectl-create",
+            {"f:metadata": {"f:labels": {".": {}, "f:a": {}}}, "f:rules": {}},
+            time="2024-01-01T00:00:00Z",
+        ),
         people,
         entry("kubevirt.lifecycle", labels_of("b"), "Apply", time="2025-01-01T00:00:00Z"),
         status,
@@ -205,7 +224,10 @@ def test_an_entry_of_a_version_that_is_no_longer_served_keeps_nothing():
 
 def test_without_managed_fields_nothing_is_removed():
     live = role(labels={"unknown": "1"})
-    assert field_ownership.after_apply(live, role(labels={"a": "1"}))["metadata"]["labels"] == {"unknown": "1", "a": "1"}
+    assert field_ownership.after_apply(live, role(labels={"a": "1"}))["metadata"]["labels"] == {
+        "unknown": "1",
+        "a": "1",
+    }
 
 
 def test_a_new_object_is_the_desired_one():
@@ -277,7 +299,9 @@ def test_the_order_of_merged_variables(live, desired, merged):
 
 def test_the_diff_shows_keyed_items_by_key():
     live = deployment(env=[{"name": "A", "value": "1"}, {"name": "B", "value": "1"}])
-    predicted = field_ownership.after_apply(live, deployment(env=[{"name": "A", "value": "2"}, {"name": "B", "value": "1"}]))
+    predicted = field_ownership.after_apply(
+        live, deployment(env=[{"name": "A", "value": "2"}, {"name": "B", "value": "1"}])
+    )
     before, after = field_ownership.changes(live, predicted)
     assert before["spec"]["template"]["spec"] == {"containers": {"virt-operator": {"env": {"A": {"value": "1"}}}}}
     assert after["spec"]["template"]["spec"] == {"containers": {"virt-operator": {"env": {"A": {"value": "2"}}}}}
@@ -292,9 +316,7 @@ def test_the_diff_shows_a_new_order():
 
 def test_the_diff_shows_only_the_rules_that_differ():
     case = recorded("clusterrole-created")
-    before, after = field_ownership.changes(
-        case["live"], field_ownership.after_apply(case["live"], case["desired"])
-    )
+    before, after = field_ownership.changes(case["live"], field_ownership.after_apply(case["live"], case["desired"]))
     assert after == {"rules": [case["desired"]["rules"][1]]}
     assert before["metadata"] == {"labels": {"dropped-by-the-next-release": "x"}}
     assert len(before["rules"]) == 1
@@ -312,9 +334,7 @@ def test_the_diff_shows_a_schema_by_its_size(new):
 
 def test_the_diff_shows_the_last_applied_manifest_by_its_size():
     case = recorded("clusterrolebinding-client-side-applied")
-    before, after = field_ownership.changes(
-        case["live"], field_ownership.after_apply(case["live"], case["desired"])
-    )
+    before, after = field_ownership.changes(case["live"], field_ownership.after_apply(case["live"], case["desired"]))
     [value] = before["metadata"]["annotations"].values()
     assert value.startswith("(manifest: ")
     assert after == {}
