@@ -36,7 +36,7 @@ _NOT_MOVED = re.compile(
             # What a person changed on purpose, by kubectl, k9s or a web console. kubectl-replace installs whole files.
             "kubectl-(annotate|autoscale|edit|expose|label|patch|rollout|scale|set|taint)|k9s|Mozilla",
             # Owners that come back; an upgrade is refused for them before it gets here.
-            "argocd.*|kustomize-controller|flux.*|helm.*|kapp.*|fleet.*|rancher.*|work.*|olm.*|catalog.*|hyperconverged-.*|hco-.*",
+            "argocd.*|kustomize-controller|flux.*|helm.*|kapp.*|fleet.*|rancher.*|work|olm.*|catalog.*|hyperconverged-.*|hco-.*",
             # All fields of an object from before the API server kept managers: anybody's, a controller's too.
             "before-first-apply",
         )
@@ -141,30 +141,12 @@ _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 
 # Fields that the API server does not store while they are empty, false or zero.
 _NOT_STORED_EMPTY = frozenset(
-    {
-        "annotations",
-        "labels",
-        "finalizers",
-        "nodeSelector",
-        "tolerations",
-        "imagePullSecrets",
-        "initContainers",
-        "volumes",
-    }
-    | {"args", "command", "env", "ports", "volumeMounts", "limits", "requests", "add", "drop", "subjects", "secrets"}
-    | {"shortNames", "categories", "additionalPrinterColumns", "rules"}
+    "annotations labels finalizers nodeSelector tolerations imagePullSecrets initContainers volumes args command env ports "
+    "volumeMounts limits requests add drop subjects secrets rules shortNames categories additionalPrinterColumns".split()
 )
 _NOT_STORED_FALSE = frozenset(
-    {"globalDefault", "readOnly", "hostNetwork", "hostPID", "hostIPC", "paused", "stdin", "stdinOnce", "tty"}
-    | {
-        "minReadySeconds",
-        "initialDelaySeconds",
-        "hostPort",
-        "preserveUnknownFields",
-        "deprecated",
-        "nullable",
-        "priority",
-    }
+    "globalDefault readOnly hostNetwork hostPID hostIPC paused stdin stdinOnce tty minReadySeconds initialDelaySeconds "
+    "hostPort preserveUnknownFields deprecated nullable priority".split()
 )
 _NOT_STORED_BLANK = frozenset({"value", "description", "namespace"})
 
