@@ -24,6 +24,10 @@ types() {
         sed "s#^${OURS#"$ROOT"/}/##"
 }
 
+documentation() {
+    (cd "$OURS" && antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self .)
+}
+
 gate "ruff check" ruff check -q .
 gate "ruff format (mended by: build/venv/bin/ruff format)" ruff format -q --diff .
 gate "mypy" types
@@ -31,5 +35,6 @@ gate "shellcheck" shellcheck tools/*.sh .ci/run
 gate "yamllint" yamllint -s .
 gate "ansible-lint" ansible-lint -q --offline
 gate "changelog" antsibull-changelog lint
+gate "documentation" documentation
 
 ((${#failed[@]} == 0)) || die "failed: ${failed[*]}."
