@@ -48,16 +48,16 @@ lab kubevirt install "$FROM"
 
 step "Create $VMS VMs"
 lab vm create "$VMS"
-python tools/guests.py save "$kubeconfig" "$GUESTS"
+python -m tests.support.guests save "$kubeconfig" "$GUESTS"
 
 step "Show the state before: ansible-playbook kubevirt.lifecycle.status"
 play status
 
 step "Upgrade KubeVirt: ansible-playbook kubevirt.lifecycle.upgrade -e kubevirt_version=$TO"
-play upgrade -e "kubevirt_version=$TO" -e "kubevirt_manifest=$(lab manifest "$TO")"
+play upgrade -e "kubevirt_version=$TO" -e "kubevirt_manifest=$(python tests/lab manifest "$TO")"
 
 step "Show the state after: ansible-playbook kubevirt.lifecycle.status"
 play status
 
 step "Compare the VMs with what they were before"
-python tools/guests.py compare "$kubeconfig" "$GUESTS"
+python -m tests.support.guests compare "$kubeconfig" "$GUESTS"

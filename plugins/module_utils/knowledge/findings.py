@@ -84,6 +84,7 @@ CATALOGUE: dict[str, Kind] = {
     "version.skips-minor": _blocker("KubeVirt supports only updates to the next minor version."),
     "version.unknown": _blocker("The running version cannot be told."),
     "version.withdrawn": _blocker("The wanted release was withdrawn by KubeVirt."),
+    "workloads.methods-held": Kind("warning", True, "An unfinished upgrade holds the workload update methods empty."),
     "workloads.migrations-in-flight": _blocker("Live migrations are running.", acceptable=True),
     "workloads.on-old-launchers": Kind("info", True, "VMs run on launchers of an older version."),
 }

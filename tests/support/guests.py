@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Record which guests run, or compare them with a record: guests.py save|compare KUBECONFIG FILE
+"""Record which guests run, or compare them with a record: python -m tests.support.guests save|compare KUBECONFIG FILE
 
 A guest is untouched if its VMI, its launcher pods and their restart counts are what they were.
 """

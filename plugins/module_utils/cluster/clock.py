@@ -1,0 +1,27 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. Time, handed in so that tests can move it."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+
+
+class Clock:
+    """The machine's own time."""
+
+    def now(self) -> float:
+        """Seconds that only grow, for measuring."""
+        return time.monotonic()
+
+    def pause(self, seconds: float) -> None:
+        """Let ``seconds`` pass. Callers bound how often."""
+        threading.Event().wait(seconds)
+
+    def timestamp(self) -> str:
+        """The date and time as Kubernetes writes it (RFC 3339, UTC)."""
+        return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,216 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. Connecting to a cluster from exactly one source of authentication.
+
+kubernetes.core mixes options, ``K8S_AUTH_*`` variables and kubeconfig value by value, so that a kubeconfig of one
+cluster and variables of another end in a request to the wrong cluster. Here the options *or* the variables *or* the
+default kubeconfig count, and a mixture is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from collections.abc import Mapping
+from copy import deepcopy
+
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_MAP, AUTH_ARG_SPEC
+
+from .api import Api
+from .clock import Clock
+from .errors import AuthError, MissingLibrary
+
+try:
+    import kubernetes
+    import urllib3
+except ImportError as error:
+    kubernetes = None
+    KUBERNETES_IMPORT_ERROR: ImportError | None = error
+else:
+    KUBERNETES_IMPORT_ERROR = None
+
+USER_AGENT = "kubevirt.lifecycle"
+
+# Which server, and who we are there. The rest (proxies, TLS, impersonation) only says how to get there.
+_SERVER_AND_USER = ("host", "api_key", "username", "password", "client_cert", "client_key")
+_KUBECONFIG = ("kubeconfig", "context")
+_VARIABLES = {
+    option: tuple(dict.fromkeys((f"K8S_AUTH_{option.upper()}", f"K8S_AUTH_{client_name.upper()}")))
+    for client_name, option in {
+        **AUTH_ARG_MAP,
+        "impersonate_user": "impersonate_user",
+        "impersonate_groups": "impersonate_groups",
+    }.items()
+    if option != "proxy_headers"
+}
+
+
+def auth_argument_spec() -> dict[str, t.Any]:
+    """The authentication options, those of kubernetes.core."""
+    return deepcopy(AUTH_ARG_SPEC)
+
+
+def connect(params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock) -> Api:
+    """An Api for the one cluster that the options, or else the environment, name.
+
+    Args:
+        params: The module's options; only those of ``auth_argument_spec()`` are read.
+        check_mode: True gives an Api that cannot write.
+        clock: Measures retries.
+
+    Raises:
+        AuthError: The sources mix, are incomplete, or the kubeconfig cannot be used.
+        MissingLibrary: ``kubernetes`` is not installed.
+    """
+    if kubernetes is None:
+        raise MissingLibrary(
+            f"The Python library kubernetes is missing ({KUBERNETES_IMPORT_ERROR}). "
+            "Install it for the Python that runs this task: pip install 'kubernetes>=28.1,!=36.0.0'."
+        )
+    source = auth_source(params, os.environ)
+    configuration = _configuration(source)
+    client = kubernetes.client.ApiClient(configuration)
+    return Api(
+        client.rest_client.pool_manager,
+        configuration.host,
+        lambda: _headers(configuration, source),
+        check_mode=check_mode,
+        clock=clock,
+    )
+
+
+def auth_source(params: Mapping[str, t.Any], environ: Mapping[str, str]) -> dict[str, t.Any]:
+    """The authentication values of the one source that is set; empty means the default kubeconfig.
+
+    Raises:
+        AuthError: More than one source, or an incomplete one.
+    """
+    options = {name: params[name] for name in AUTH_ARG_SPEC if params.get(name) not in (None, "", [], {})}
+    variables = {
+        option: name for option, names in _VARIABLES.items() for name in names if environ.get(name) not in (None, "")
+    }
+    if options and variables:
+        raise AuthError(
+            f"The options {_listed(options)} and the environment variables {_listed(variables.values())} are both set, and could "
+            "name different clusters. Nothing was done. Keep one: unset the variables "
+            "(in AWX, remove the cluster credential from the job template), or leave out the options."
+        )
+    if not options:
+        options = {option: _typed(option, environ[name]) for option, name in variables.items()}
+        named: t.Callable[[str], str] = variables.__getitem__
+    else:
+        named = str
+    _refuse_mixture(options, named)
+    return options
+
+
+def _refuse_mixture(source: Mapping[str, t.Any], named: t.Callable[[str], str]) -> None:
+    files = [named(name) for name in _KUBECONFIG if name in source]
+    direct = [named(name) for name in _SERVER_AND_USER if name in source]
+    if files and direct:
+        raise AuthError(
+            f"{_listed(files)} and {_listed(direct)} are both set. A kubeconfig names server and user by itself. Nothing was "
+            "done. Give either the kubeconfig and context, or the host and its credentials."
+        )
+    if direct and "host" not in source:
+        raise AuthError(
+            f"{_listed(direct)} is set without a host, so it would be sent to whatever cluster the default kubeconfig names. "
+            "Nothing was done. Set host (K8S_AUTH_HOST) too."
+        )
+    for one, other in (("client_cert", "client_key"), ("username", "password")):
+        if (one in source) != (other in source):
+            raise AuthError(
+                f"{one} and {other} belong together, and only one of them is set. Nothing was done. Set both."
+            )
+
+
+def _listed(names: t.Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _typed(option: str, value: str) -> t.Any:
+    kind = AUTH_ARG_SPEC[option].get("type")
+    if kind == "bool":
+        return value.lower() not in ("0", "false", "no")
+    if kind == "list":
+        return [item for item in value.split(",") if item]
+    return value
+
+
+def _configuration(source: Mapping[str, t.Any]) -> t.Any:
+    configuration = kubernetes.client.Configuration()
+    if "host" in source:
+        configuration.host = str(source["host"]).rstrip("/")
+        _set_credentials(configuration, source)
+    else:
+        _load_kubeconfig(configuration, source)
+    if "validate_certs" in source:
+        configuration.verify_ssl = source["validate_certs"]
+    if "ca_cert" in source:
+        configuration.ssl_ca_cert = source["ca_cert"]
+    for name in ("proxy", "no_proxy"):
+        if name in source:
+            setattr(configuration, name, source[name])
+    if "proxy_headers" in source:
+        headers = {name: value for name, value in source["proxy_headers"].items() if value}
+        configuration.proxy_headers = urllib3.util.make_headers(**headers)
+    return configuration
+
+
+def _set_credentials(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
+    if "api_key" in source:
+        configuration.api_key = {"authorization": f"Bearer {source['api_key']}"}
+    if "client_cert" in source:
+        configuration.cert_file = source["client_cert"]
+        configuration.key_file = source["client_key"]
+
+
+def _load_kubeconfig(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
+    where = {"client_configuration": configuration, "context": source.get("context")}
+    where["persist_config"] = bool(source.get("persist_config"))
+    kubeconfig = source.get("kubeconfig")
+    try:
+        if isinstance(kubeconfig, dict):
+            kubernetes.config.load_kube_config_from_dict(config_dict=kubeconfig, **where)
+        elif kubeconfig or "context" in source:
+            kubernetes.config.load_kube_config(config_file=_expanded(kubeconfig), **where)
+        else:
+            _load_default(where)
+    except Exception as error:  # the loader raises ConfigException, yaml, base64, OS and type errors alike
+        name = "given as a dictionary" if isinstance(kubeconfig, dict) else (kubeconfig or "at its default place")
+        context = f", context {source['context']}" if "context" in source else ""
+        raise AuthError(
+            f"The kubeconfig {name}{context} cannot be used: {error}. "
+            "Set kubeconfig and context (or K8S_AUTH_KUBECONFIG, K8S_AUTH_CONTEXT) to a file and a context that exist."
+        ) from error
+
+
+def _load_default(where: Mapping[str, t.Any]) -> None:
+    """In a pod its service account, elsewhere the default kubeconfig, as kubernetes.core does."""
+    try:
+        kubernetes.config.load_incluster_config(client_configuration=where["client_configuration"])
+    except kubernetes.config.ConfigException:
+        kubernetes.config.load_kube_config(config_file=None, **where)
+
+
+def _expanded(path: str | None) -> str | None:
+    return os.path.expanduser(path) if path else None
+
+
+def _headers(configuration: t.Any, source: Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """The headers that log us in; asked for at every request, because tokens are renewed."""
+    headers = [("User-Agent", USER_AGENT)]
+    headers += [
+        (setting["key"], setting["value"])
+        for setting in configuration.auth_settings().values()
+        if setting["in"] == "header" and setting["value"]
+    ]
+    if "username" in source:
+        basic = urllib3.util.make_headers(basic_auth=f"{source['username']}:{source['password']}")
+        headers.append(("Authorization", basic["authorization"]))
+    if "impersonate_user" in source:
+        headers.append(("Impersonate-User", source["impersonate_user"]))
+    headers += [("Impersonate-Group", group) for group in source.get("impersonate_groups", [])]
+    return headers

@@ -1,0 +1,64 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. What can go wrong between us and a cluster, one type per cause.
+
+Every message is a whole sentence for a person: what happened, to what, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class ClusterError(Exception):
+    """Something outside of our own code stopped the run. ``str()`` of it is the message for the user."""
+
+
+class AuthError(ClusterError):
+    """The options and the environment do not name exactly one cluster and one way to log in."""
+
+
+class MissingLibrary(ClusterError):
+    """A Python library that the collection needs is not there."""
+
+
+class ManifestUnavailable(ClusterError):
+    """The operator's manifest could not be read or is not the expected one."""
+
+
+class Unreachable(ClusterError):
+    """No answer from the API server: refused, timed out, or TLS failed."""
+
+
+class ApiError(ClusterError):
+    """The API server answered with an error.
+
+    Attributes:
+        status: The HTTP status code.
+        reason: Kubernetes' own word for it (``Forbidden``, ``NotFound``, ...).
+    """
+
+    def __init__(self, method: str, path: str, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{method} {path} was answered with {status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+class NotFound(ApiError):
+    """404: the object, or its kind, does not exist."""
+
+
+class Forbidden(ApiError):
+    """403: the user may not do this."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. Grant this to the user, or log in as one who may."
+
+
+class Conflict(ApiError):
+    """409 or 412, or a JSON patch test that does not hold: the object changed in between."""
+
+
+class Expired(ApiError):
+    """410: the resourceVersion is too old; list again."""

@@ -1,0 +1,87 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to the collection. Reading kubevirt-operator.yaml from a file, an address, or the option's own text."""
+
+from __future__ import annotations
+
+import os
+
+from ansible.module_utils.urls import open_url
+
+from .errors import ManifestUnavailable
+
+# The largest release manifest is 330 KB.
+LARGEST = 8 * 1024 * 1024
+TIMEOUT = 60
+
+
+def is_text(manifest: str) -> bool:
+    """Whether the option holds the manifest itself."""
+    return "\n" in manifest
+
+
+def is_url(manifest: str) -> bool:
+    """Whether the option holds an address."""
+    return "://" in manifest and not is_text(manifest)
+
+
+def read_manifest(manifest: str, *, validate_certs: bool, ca_path: str | None, has_checksum: bool) -> bytes:
+    """The bytes of the manifest.
+
+    Args:
+        manifest: The text itself, an address (https; http only with a checksum), or a path.
+        validate_certs: Whether the address's certificate is checked.
+        ca_path: A file of CA certificates for the address.
+        has_checksum: Whether the caller will compare a checksum.
+
+    Raises:
+        ManifestUnavailable: It cannot be read, or is larger than 8 MiB.
+    """
+    if is_text(manifest):
+        return manifest.encode()
+    if is_url(manifest):
+        return _downloaded(manifest, validate_certs=validate_certs, ca_path=ca_path, has_checksum=has_checksum)
+    return _from_disk(manifest)
+
+
+def _downloaded(url: str, *, validate_certs: bool, ca_path: str | None, has_checksum: bool) -> bytes:
+    scheme = url.split("://", 1)[0].lower()
+    if scheme not in ("https", "http"):
+        raise ManifestUnavailable(
+            f"manifest: {url} is neither https:// nor a path. Give an https address, a path, or the text."
+        )
+    if scheme == "http" and not has_checksum:
+        raise ManifestUnavailable(
+            f"manifest: {url} could be changed on its way. Use https, or give manifest_checksum too."
+        )
+    try:
+        with open_url(
+            url, timeout=TIMEOUT, validate_certs=validate_certs, ca_path=ca_path, follow_redirects="safe"
+        ) as answer:
+            data: bytes = answer.read(LARGEST + 1)
+    except Exception as error:  # open_url raises its own, urllib's, ssl's and socket's errors
+        raise ManifestUnavailable(
+            f"manifest: {url} cannot be fetched: {error}. Check the version and the network, or give manifest as a path or a "
+            "mirror's address (manifest_ca_path for a private CA)."
+        ) from error
+    return _bounded(data, url)
+
+
+def _from_disk(path: str) -> bytes:
+    try:
+        with open(os.path.expanduser(path), "rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise ManifestUnavailable(
+            f"manifest: the file {path} cannot be read: {error.strerror}. Give a path that exists, an https address, or the text."
+        ) from error
+    return _bounded(data, path)
+
+
+def _bounded(data: bytes, origin: str) -> bytes:
+    if len(data) > LARGEST:
+        raise ManifestUnavailable(
+            f"manifest: {origin} is larger than 8 MiB; kubevirt-operator.yaml is not. Check the address."
+        )
+    return data

@@ -1,0 +1,60 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to the collection. What failing parts look like: symptom to cause and fix.
+
+Sources: the kubelet's waiting reasons, and what virt-operator writes into the KubeVirt object's conditions.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from .conditions import deployment_failed
+from .findings import Finding, finding
+from .objects import object_name
+
+Object = Mapping[str, t.Any]
+
+_IMAGE_PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+
+# While the old operator still leads, it reads the new manifests and cannot make sense of them.
+_TRANSIENT = ("no certificate population strategy found",)
+
+
+def image_pull_failure(pods: Iterable[Object]) -> Finding | None:
+    """The first image that cannot be pulled, if any.
+
+    It is a failure only when it lasts: a registry may be slow, or answer again.
+    """
+    for pod in pods:
+        status = pod.get("status", {})
+        for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+            waiting = container.get("state", {}).get("waiting", {})
+            if waiting.get("reason") in _IMAGE_PULL_REASONS:
+                image = container.get("image", "")
+                return finding(
+                    "upgrade.image-pull",
+                    object=object_name({**pod, "kind": "Pod"}),
+                    cause=f"The image {image} cannot be pulled.",
+                    evidence=f"{waiting['reason']}: {waiting.get('message', '')}".strip(": "),
+                    fix="Check that this version exists in this registry and that the nodes may pull it (image_registry, pull "
+                    "secret, proxy), then run again; or go back as said below.",
+                )
+    return None
+
+
+def deployment_failure(kubevirt: Object) -> Finding | None:
+    """virt-operator's own word that it cannot deploy, unless it is known to pass by itself."""
+    condition = deployment_failed(kubevirt)
+    if condition is None or any(words in condition.message for words in _TRANSIENT):
+        return None
+    return finding(
+        "upgrade.deployment-failed",
+        object=object_name({**kubevirt, "kind": "KubeVirt"}),
+        cause="virt-operator cannot deploy this version.",
+        evidence=f"{condition.reason}: {condition.message}",
+        fix=f"Read the message; kubectl logs -n {kubevirt['metadata']['namespace']} -l kubevirt.io=virt-operator says more. "
+        "Mend the cause and run again.",
+    )

@@ -1,0 +1,224 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to the collection. Whether KubeVirt has settled at a version, and if not, what is still missing.
+
+It asks what KubeVirt's own tests ask after an update (tests/testsuite/fixture.go, allKvInfraPodsAreReady in
+tests/operator/operator.go) and what virt-operator calls ready (pkg/virt-operator/util/readycheck.go). It also asks for
+virt-operator's own roll-out and for the wanted version, because the status stays that of the previous version, with
+reason AllComponentsReady, until the new virt-operator leads.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from .conditions import conditions, deployment_failed, observed_version, reconciled_generation, target_version
+from .versions import try_parse
+
+Object = Mapping[str, t.Any]
+
+_REQUIRED = (("Deployment", "virt-api"), ("Deployment", "virt-controller"), ("DaemonSet", "virt-handler"))
+_OPERATOR = "virt-operator"
+
+_DONE = {"Available": "True", "Progressing": "False", "Degraded": "False", "Created": "True"}
+_DONE_BEFORE_0_20 = {"Ready": "True", "Created": "True"}
+
+_APP = "kubevirt.io"
+_MANAGED_BY = "app.kubernetes.io/managed-by"
+_MANAGERS = ("virt-operator", "kubevirt-operator")  # since 0.49, and before (pkg/controller/virtinformers.go)
+_NOT_OPERANDS = (None, "virt-operator", "virt-operator-strategy-dumper", "virt-launcher")
+
+_IDENTIFIER = "kubevirt.io/install-strategy-identifier"
+_VERSION = "kubevirt.io/install-strategy-version"
+_GENERATION = "kubevirt.io/generation"
+
+
+def unsettled(
+    kubevirt: Object,
+    *,
+    operator: Object | None,
+    operands: Sequence[Object],
+    pods: Sequence[Object],
+    wanted: str,
+) -> list[str]:
+    """What is still missing until KubeVirt runs entirely at ``wanted``; empty when it is done.
+
+    Args:
+        kubevirt: The KubeVirt object.
+        operator: The Deployment virt-operator.
+        operands: The Deployments and DaemonSets in its namespace; what virt-operator does not manage is left out.
+        pods: The pods in its namespace; what virt-operator does not manage is left out.
+        wanted: The version, as virt-operator reports it: v1.8.4.
+
+    Returns:
+        Sentences without a full stop, the most telling first.
+    """
+    operands = [operand for operand in operands if _is_managed(operand)]
+    return [
+        *_failure(kubevirt),
+        *_operator_missing(kubevirt, operator),
+        *_versions_missing(kubevirt, wanted),
+        *_conditions_missing(kubevirt),
+        *_generation_missing(kubevirt, operands),
+        *_operands_absent(kubevirt, operands),
+        *(sentence for operand in operands for sentence in _operand_missing(kubevirt, operand, wanted)),
+        *(sentence for pod in _operand_pods(pods) for sentence in _pod_missing(kubevirt, pod, wanted)),
+    ]
+
+
+def _failure(kubevirt: Object) -> Iterator[str]:
+    failure = deployment_failed(kubevirt)
+    if failure:
+        yield f"{failure.reason}: {failure.message}"
+    if kubevirt["metadata"].get("deletionTimestamp"):
+        yield f"KubeVirt {_name(kubevirt)} is being deleted"
+
+
+def _operator_missing(kubevirt: Object, operator: Object | None) -> Iterator[str]:
+    if operator is None:
+        yield f"Deployment {kubevirt['metadata']['namespace']}/{_OPERATOR} is missing"
+    else:
+        yield from _rollout_missing(operator)
+
+
+def _versions_missing(kubevirt: Object, wanted: str) -> Iterator[str]:
+    target, observed = target_version(kubevirt), observed_version(kubevirt)
+    if not _same_version(target, wanted):
+        yield f"virt-operator reports target {target or 'none'}, not yet {wanted}"
+    if not _same_version(observed, wanted):
+        yield f"virt-operator reports {observed or 'nothing'} as deployed, not yet {wanted}"
+    status = kubevirt.get("status") or {}
+    for field in ("KubeVirtRegistry", "DeploymentID"):
+        wanted_value, value = status.get(f"target{field}"), status.get(f"observed{field}")
+        if wanted_value and value != wanted_value:
+            yield f"observed{field} is {value or 'not set'}, not yet {wanted_value}"
+
+
+def _conditions_missing(kubevirt: Object) -> Iterator[str]:
+    by_type = conditions(kubevirt)
+    if not by_type:
+        yield f"virt-operator has set no condition on KubeVirt {_name(kubevirt)} yet"
+        return
+    # virt-operator 0.17 to 0.19 removes Updating when the update is done; a later one leaves it as it found it.
+    deciding = by_type.get("Available") or by_type.get("Updating")
+    if deciding and deciding.reason != "AllComponentsReady" and not deployment_failed(kubevirt):
+        yield f"reason is {deciding.reason}: {deciding.message}"
+    for type, status in (_DONE if "Available" in by_type else _DONE_BEFORE_0_20).items():
+        condition = by_type.get(type)
+        if condition is None:
+            yield f"condition {type} is not set, not yet {status}"
+        elif condition.status != status:
+            yield f"condition {type} is {condition.status}, not yet {status}"
+
+
+def _generation_missing(kubevirt: Object, operands: Iterable[Object]) -> Iterator[str]:
+    reconciled = reconciled_generation(kubevirt)
+    generation = kubevirt["metadata"].get("generation")
+    if reconciled is False:
+        yield f"virt-operator has not yet finished generation {generation} of KubeVirt {_name(kubevirt)}"
+    elif reconciled is None:
+        # Before 0.52 only the operands tell for which generation they were written, and before 0.34 nothing does.
+        for operand in operands:
+            applied = _annotations(operand).get(_GENERATION)
+            if applied is not None and applied != str(generation):
+                yield f"{_label(operand)} is of KubeVirt's generation {applied}, not yet {generation}"
+
+
+def _operands_absent(kubevirt: Object, operands: Sequence[Object]) -> Iterator[str]:
+    present = {(_kind(operand), operand["metadata"]["name"]) for operand in operands}
+    for kind, name in _REQUIRED:
+        if (kind, name) not in present:
+            yield f"{kind} {kubevirt['metadata']['namespace']}/{name} is missing"
+
+
+def _operand_missing(kubevirt: Object, operand: Object, wanted: str) -> Iterator[str]:
+    yield from _strategy_missing(kubevirt, operand, wanted)
+    yield from _rollout_missing(operand)
+
+
+def _operand_pods(pods: Iterable[Object]) -> list[Object]:
+    """The pods of virt-operator's operands, without the finished ones.
+
+    An evicted pod of a Deployment stays as Failed beside its replacement, which the Deployment counts.
+    """
+    return [
+        pod
+        for pod in pods
+        if _is_managed(pod)
+        and pod["metadata"]["labels"].get(_APP) not in _NOT_OPERANDS
+        and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+    ]
+
+
+def _pod_missing(kubevirt: Object, pod: Object, wanted: str) -> Iterator[str]:
+    status = pod.get("status") or {}
+    yield from _strategy_missing(kubevirt, pod, wanted)
+    if status.get("phase") != "Running":
+        yield f"{_label(pod)} is {status.get('phase') or 'not scheduled'}, not yet Running"
+    for container in status.get("containerStatuses") or ():
+        if not container.get("ready"):
+            yield f"{_label(pod)}: container {container['name']} is not ready"
+
+
+def _strategy_missing(kubevirt: Object, applied: Object, wanted: str) -> Iterator[str]:
+    """Whether virt-operator wrote the object for another deployment than its target, as PodIsUpToDate has it."""
+    annotations = _annotations(applied)
+    identifier, target = annotations.get(_IDENTIFIER), (kubevirt.get("status") or {}).get("targetDeploymentID")
+    if identifier and target:
+        if identifier != target:
+            yield f"{_label(applied)} is of deployment {identifier}, not yet {target}"
+    elif not _same_version(annotations.get(_VERSION, wanted), wanted):  # before 0.20 there was no deployment ID
+        yield f"{_label(applied)} is of {annotations[_VERSION]}, not yet {wanted}"
+
+
+def _rollout_missing(workload: Object) -> Iterator[str]:
+    """Why the Deployment or DaemonSet is not rolled out; the first reason is enough."""
+    status = workload.get("status") or {}
+    if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
+        yield f"{_label(workload)}: its latest change is not rolled out yet"
+        return
+    if _kind(workload) == "DaemonSet":
+        wanted = running = status.get("desiredNumberScheduled", 0)
+        updated, ready = status.get("updatedNumberScheduled", 0), status.get("numberReady", 0)
+    else:
+        wanted, running = workload["spec"]["replicas"], status.get("replicas", 0)
+        updated, ready = status.get("updatedReplicas", 0), status.get("readyReplicas", 0)
+    if wanted == 0:
+        yield f"{_label(workload)} wants no pods"
+    elif updated < wanted:
+        yield f"{_label(workload)}: {updated} of {wanted} pods updated"
+    elif running > wanted:
+        yield f"{_label(workload)}: old pods still run ({running - wanted})"
+    elif ready < wanted:
+        yield f"{_label(workload)}: {ready} of {wanted} pods ready"
+
+
+def _same_version(reported: str | None, wanted: str) -> bool:
+    version = try_parse(reported)
+    return reported == wanted or (version is not None and version == try_parse(wanted))
+
+
+def _is_managed(object: Object) -> bool:
+    return (object["metadata"].get("labels") or {}).get(_MANAGED_BY) in _MANAGERS
+
+
+def _kind(object: Object) -> str:
+    """Deployment, DaemonSet or Pod; the items of a list come without their kind from the API."""
+    spec = object.get("spec") or {}
+    if "containers" in spec:
+        return "Pod"
+    return "Deployment" if "replicas" in spec else "DaemonSet"
+
+
+def _annotations(object: Object) -> Mapping[str, str]:
+    return object["metadata"].get("annotations") or {}
+
+
+def _name(object: Object) -> str:
+    return f"{object['metadata']['namespace']}/{object['metadata']['name']}"
+
+
+def _label(object: Object) -> str:
+    return f"{_kind(object)} {_name(object)}"

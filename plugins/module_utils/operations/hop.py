@@ -1,0 +1,99 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. Following one hop of the control plane: what to watch, and what it means."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Hashable, Mapping
+
+from ..cluster.watch import Picture, Source
+from ..knowledge.failures import deployment_failure, image_pull_failure
+from ..knowledge.settling import unsettled
+from .observe import Facts
+from .waiting import Verdict
+
+Object = Mapping[str, t.Any]
+
+# A registry that answers late, or the operator's own retries, end within a minute.
+IMAGE_PULL_PATIENCE = 60.0
+# While virt-operator itself rolls, the old one works under new rules (kubevirt/kubevirt#18497).
+DEPLOYMENT_FAILED_PATIENCE = 120.0
+
+
+def sources(facts: Facts) -> list[Source]:
+    """The collections in which a hop shows: the KubeVirt object, its Deployments, DaemonSets and pods."""
+    namespace = facts.kubevirt_namespace
+    assert facts.kubevirt is not None
+    return [
+        Source(
+            "kubevirt",
+            f"{facts.api}/namespaces/{namespace}/kubevirts",
+            field_selector=f"metadata.name={facts.kubevirt['metadata']['name']}",
+        ),
+        Source("deployments", f"/apis/apps/v1/namespaces/{namespace}/deployments"),
+        Source("daemonsets", f"/apis/apps/v1/namespaces/{namespace}/daemonsets"),
+        Source("pods", f"/api/v1/namespaces/{namespace}/pods", label_selector="kubevirt.io,kubevirt.io!=virt-launcher"),
+    ]
+
+
+def migrations_source(facts: Facts) -> Source:
+    """All live migrations."""
+    return Source("migrations", f"{facts.api}/virtualmachineinstancemigrations")
+
+
+class HopJudge:
+    """Says of a picture of ``sources()`` whether KubeVirt has arrived at a version.
+
+    Args:
+        version: The wanted version, ``v1.8.4``.
+    """
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+
+    def __call__(self, picture: Picture) -> Verdict:
+        """What is missing, what fails, and what moved."""
+        kubevirts = picture.objects("kubevirt")
+        if not kubevirts:
+            return Verdict(["the KubeVirt object is gone"])
+        kubevirt = kubevirts[0]
+        deployments, pods = picture.objects("deployments"), picture.objects("pods")
+        operator = next((one for one in deployments if one["metadata"]["name"] == "virt-operator"), None)
+        operands = [one for one in [*deployments, *picture.objects("daemonsets")] if one is not operator]
+        missing = unsettled(kubevirt, operator=operator, operands=operands, pods=pods, wanted=self._version)
+        if picture.trouble:
+            missing = missing or [picture.trouble]
+        image, deployment = image_pull_failure(pods), deployment_failure(kubevirt)
+        return Verdict(
+            missing,
+            failure=image or deployment,
+            patience=IMAGE_PULL_PATIENCE if image else DEPLOYMENT_FAILED_PATIENCE,
+            movement=_movement(kubevirt, deployments, picture.objects("daemonsets"), pods),
+        )
+
+
+def _movement(kubevirt: Object, *collections: list[dict[str, t.Any]]) -> Hashable:
+    """Changes when a condition changes, or when more or other pods are there, updated or ready."""
+    status = kubevirt.get("status", {})
+    conditions = tuple((c["type"], c["status"], c.get("reason")) for c in status.get("conditions", []))
+    versions = tuple(
+        status.get(key) for key in ("targetKubeVirtVersion", "observedKubeVirtVersion", "observedGeneration")
+    )
+    deployments, daemonsets, pods = collections
+    counts = tuple(
+        (one["metadata"]["name"], *(one.get("status", {}).get(key) for key in keys))
+        for group, keys in (
+            (deployments, ("observedGeneration", "updatedReplicas", "readyReplicas")),
+            (daemonsets, ("observedGeneration", "updatedNumberScheduled", "numberReady")),
+        )
+        for one in group
+    )
+    containers = tuple(
+        (pod["metadata"]["name"], container["name"], container.get("imageID"), container.get("ready"))
+        for pod in pods
+        for container in pod.get("status", {}).get("containerStatuses", [])
+    )
+    return (conditions, versions, counts, containers)

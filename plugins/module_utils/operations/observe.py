@@ -1,0 +1,187 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to the collection. One read of everything that a decision about KubeVirt needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..cluster.api import Api, Json
+from ..knowledge.conditions import explanation, operator_version, state_of
+from ..knowledge.findings import Finding, finding
+from ..knowledge.launchers import OUTDATED_LABEL
+from ..knowledge.manifest import declared_registry, declared_version
+from ..knowledge.objects import object_name
+
+# Served since 0.37; older releases have v1alpha3 only.
+API_VERSIONS = ("v1", "v1alpha3")
+CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kubevirts.kubevirt.io"
+CRD_PATH_BEFORE_1_16 = "/apis/apiextensions.k8s.io/v1beta1/customresourcedefinitions/kubevirts.kubevirt.io"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Which cluster this is."""
+
+    endpoint: str
+    uid: str
+
+    def as_dict(self) -> dict[str, str]:
+        """As modules return it."""
+        return {"endpoint": self.endpoint, "uid": self.uid}
+
+
+@dataclass(frozen=True)
+class Workloads:
+    """How many virtual machines there are.
+
+    Attributes:
+        outdated: VMIs whose virt-launcher is of an older version, as virt-controller marked them (from 0.39.0 on).
+    """
+
+    vms: int = 0
+    vmis: int = 0
+    outdated: int = 0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """KubeVirt in one cluster as it is now. Objects are as the API returns them.
+
+    Attributes:
+        api: The path prefix of the kubevirt.io API, for example ``/apis/kubevirt.io/v1``.
+        kubevirts: Every KubeVirt object that was looked for.
+        kubevirt: The one that matters; None when there is none, or more than one.
+        operator: Deployment virt-operator in its namespace.
+    """
+
+    cluster: Cluster
+    api: str = ""
+    kubevirts: tuple[Json, ...] = ()
+    kubevirt: Json | None = None
+    operator: Json | None = None
+    namespace: Json | None = None
+    crd: Json | None = None
+    hyperconvergeds: tuple[Json, ...] = ()
+    workloads: Workloads = Workloads()
+
+    @property
+    def state(self) -> str:
+        """absent, installing, healthy, updating, degraded, failed or deleting."""
+        return "failed" if len(self.kubevirts) > 1 else state_of(self.kubevirt).value
+
+    @property
+    def explanation(self) -> str:
+        """One sentence on why the state is what it is."""
+        if len(self.kubevirts) > 1:
+            return "There is more than one KubeVirt object, and virt-operator works on one only."
+        return explanation(self.kubevirt)
+
+    @property
+    def kubevirt_name(self) -> str:
+        """``KubeVirt namespace/name``."""
+        return object_name(self.kubevirt) if self.kubevirt else "KubeVirt"
+
+    @property
+    def kubevirt_namespace(self) -> str:
+        """The namespace that KubeVirt's parts are in."""
+        return self.kubevirt["metadata"]["namespace"] if self.kubevirt else ""
+
+    @property
+    def kubevirt_path(self) -> str:
+        """The KubeVirt object's path."""
+        name = self.kubevirt["metadata"]["name"] if self.kubevirt else ""
+        return f"{self.api}/namespaces/{self.kubevirt_namespace}/kubevirts/{name}"
+
+    @property
+    def operator_declared(self) -> str | None:
+        """The version that Deployment virt-operator asks for, or else the one that the operator reports."""
+        declared = declared_version(self.operator) if self.operator else None
+        return declared or (operator_version(self.kubevirt) if self.kubevirt else None)
+
+    @property
+    def registry(self) -> str | None:
+        """Where the operator's images come from."""
+        return declared_registry(self.operator) if self.operator else None
+
+    def marked_objects(self) -> list[Json]:
+        """The objects on which owners leave their marks."""
+        return [one for one in (self.kubevirt, self.operator, self.crd, self.namespace, *self.hyperconvergeds) if one]
+
+
+def cluster_of(api: Api) -> Cluster:
+    """Which cluster answers at this endpoint. The UID of namespace kube-system stands for the cluster."""
+    uid = api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
+    return Cluster(endpoint=api.endpoint, uid=uid)
+
+
+def wrong_cluster(cluster: Cluster, expected_uid: str | None) -> list[Finding]:
+    """A blocker when this is not the expected cluster."""
+    if not expected_uid or expected_uid == cluster.uid:
+        return []
+    return [
+        finding(
+            "cluster.wrong-uid",
+            object=f"Cluster {cluster.endpoint}",
+            cause=f"Its UID is {cluster.uid}, not {expected_uid} as expected_cluster_uid says.",
+            fix="Check the kubeconfig and context of this host, or correct expected_cluster_uid in the inventory.",
+        )
+    ]
+
+
+def observe(api: Api, cluster: Cluster, *, name: str | None = None, namespace: str | None = None) -> Facts:
+    """KubeVirt in this cluster.
+
+    Args:
+        api: The cluster.
+        cluster: From ``cluster_of``.
+        name: Only the KubeVirt object of this name.
+        namespace: Only the KubeVirt object in this namespace.
+    """
+    groups = {group["name"]: [v["version"] for v in group["versions"]] for group in api.get("/apis")["groups"]}
+    served = next((version for version in API_VERSIONS if version in groups.get("kubevirt.io", [])), None)
+    if served is None:
+        return Facts(cluster)
+    prefix = f"/apis/kubevirt.io/{served}"
+    kubevirts = tuple(one for one in _kubevirts(api, prefix, namespace) if name in (None, one["metadata"]["name"]))
+    kubevirt = kubevirts[0] if len(kubevirts) == 1 else None
+    home = kubevirt["metadata"]["namespace"] if kubevirt else ""
+    return Facts(
+        cluster=cluster,
+        api=prefix,
+        kubevirts=kubevirts,
+        kubevirt=kubevirt,
+        operator=api.get_or_none(f"/apis/apps/v1/namespaces/{home}/deployments/virt-operator") if home else None,
+        namespace=api.get_or_none(f"/api/v1/namespaces/{home}") if home else None,
+        crd=_crd(api) if home else None,
+        hyperconvergeds=_hyperconvergeds(api, groups.get("hco.kubevirt.io", [])),
+        workloads=_workloads(api, prefix),
+    )
+
+
+def _kubevirts(api: Api, prefix: str, namespace: str | None) -> list[Json]:
+    within = f"/namespaces/{namespace}" if namespace else ""
+    return [one | {"kind": "KubeVirt"} for one in api.list_or_empty(f"{prefix}{within}/kubevirts")]
+
+
+def _crd(api: Api) -> Json | None:
+    return api.get_or_none(CRD_PATH) or api.get_or_none(CRD_PATH_BEFORE_1_16)
+
+
+def _hyperconvergeds(api: Api, versions: list[str]) -> tuple[Json, ...]:
+    if not versions:
+        return ()
+    version = "v1" if "v1" in versions else versions[0]
+    found = api.list_or_empty(f"/apis/hco.kubevirt.io/{version}/hyperconvergeds")
+    return tuple(one | {"kind": "HyperConverged", "apiVersion": f"hco.kubevirt.io/{version}"} for one in found)
+
+
+def _workloads(api: Api, prefix: str) -> Workloads:
+    instances = f"{prefix}/virtualmachineinstances"
+    vmis = api.count(instances)
+    return Workloads(
+        vms=api.count(f"{prefix}/virtualmachines"),
+        vmis=vmis,
+        outdated=api.count(instances, label_selector=OUTDATED_LABEL) if vmis else 0,
+    )

@@ -1,0 +1,88 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to the collection. What every operation hands back."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..knowledge.findings import Finding, blocking
+
+Report = Callable[[str], None]
+"""Takes one line about the progress of a run."""
+
+
+class InvalidOption(ValueError):
+    """An option's value cannot be used. The message names the option, the value and what is allowed."""
+
+
+@dataclass
+class Outcome:
+    """The result of an operation.
+
+    Attributes:
+        failure: What went wrong, for the user; empty when all is well.
+        extra: Keys that only this operation returns.
+        page: Makes the page for people from the result.
+    """
+
+    cluster: dict[str, str]
+    state: str
+    changed: bool = False
+    diff: list[dict[str, t.Any]] = field(default_factory=list)
+    from_version: str | None = None
+    to_version: str | None = None
+    path: list[dict[str, t.Any]] = field(default_factory=list)
+    actions: list[dict[str, str]] = field(default_factory=list)
+    findings: Sequence[Finding] = ()
+    elapsed: float = 0.0
+    failure: str = ""
+    extra: dict[str, t.Any] = field(default_factory=dict)
+    page: Callable[[dict[str, t.Any]], list[str]] | None = None
+
+    def as_result(self) -> dict[str, t.Any]:
+        """The keys that the modules return, the same for every module."""
+        result = {
+            "changed": self.changed,
+            "diff": self.diff,
+            "cluster": self.cluster,
+            "state": self.state,
+            "from_version": self.from_version,
+            "to_version": self.to_version,
+            "path": self.path,
+            "actions": self.actions,
+            "findings": [finding.as_dict() for finding in self.findings],
+            "elapsed": round(self.elapsed, 1),
+            **self.extra,
+        }
+        return {**result, "page": self.page(result) if self.page else []}
+
+
+def refusal(findings: Sequence[Finding], accept: Sequence[str]) -> str:
+    """Why the run is refused, one paragraph per blocker; empty when nothing blocks."""
+    stopping = blocking(findings, accept)
+    if not stopping:
+        return ""
+    return "\n".join(["Refused before any change.", *(told(one) for one in stopping)])
+
+
+def told(finding: Finding) -> str:
+    """A finding as text."""
+    lines = [f"[{finding.id}] {finding.object}: {finding.cause}"]
+    if finding.evidence:
+        lines.append(f"  Seen: {finding.evidence}")
+    lines.append(f"  Do: {finding.fix}")
+    if finding.level == "blocker" and finding.acceptable:
+        lines.append(f"  Or go on all the same: accept: [{finding.id}]")
+    lines.append(f"  More: {finding.url}")
+    return "\n".join(lines)
+
+
+def listed(words: Iterable[str], most: int = 5) -> str:
+    """The first few words, and how many more there are."""
+    words = list(words)
+    shown = ", ".join(words[:most])
+    return shown if len(words) <= most else f"{shown} and {len(words) - most} more"

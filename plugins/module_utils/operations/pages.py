@@ -1,0 +1,93 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. The pages that people read, made from a module's result. One list of lines each."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping, Sequence
+
+Result = Mapping[str, t.Any]
+
+
+def status_page(result: Result) -> list[str]:
+    """How KubeVirt is doing, of ``kubevirt_info``'s result."""
+    kubevirt = result["kubevirt"]
+    rows = [("State", f"{result['state']}: {result['explanation']}")]
+    if kubevirt:
+        rows += [
+            ("Version", _version(kubevirt)),
+            ("Object", f"KubeVirt {kubevirt['namespace']}/{kubevirt['name']}"),
+            ("Registry", _registry(kubevirt)),
+            ("Managed by", ", ".join(owner["name"] for owner in result["owners"]) or "no other tool that leaves marks"),
+            ("VMs", _vms(result["workloads"])),
+            ("VM updates", _vm_updates(kubevirt)),
+        ]
+    rows += [("Kubernetes", result["kubernetes_version"]), ("Cluster", _cluster(result))]
+    return [*_table(rows), *_findings(result["findings"])]
+
+
+def upgrade_page(result: Result) -> list[str]:
+    """What an upgrade does or did, of ``kubevirt_upgrade``'s result."""
+    origin, target = result["from_version"], result["to_version"]
+    there = origin == target and not result["path"]
+    rows = [
+        ("Upgrade", f"none, KubeVirt is at {target}" if there else f"{origin or 'unknown'} -> {target}"),
+        ("State", result["state"]),
+        ("Cluster", _cluster(result)),
+    ]
+    lines = _table(rows)
+    if result["actions"]:
+        lines += ["Steps"]
+        lines += [
+            f"  {n}. {one['action']}  {one['object']}  ({one['reason']})" for n, one in enumerate(result["actions"], 1)
+        ]
+    return [*lines, *_findings(result["findings"])]
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"{name:<11} {value}" for name, value in rows]
+
+
+def _findings(findings: Sequence[Mapping[str, t.Any]]) -> list[str]:
+    if not findings:
+        return ["Findings    none"]
+    lines = [f"Findings    {len(findings)}"]
+    for one in findings:
+        lines += [f"  {one['level']} [{one['id']}] {one['object']}: {one['cause']}", f"    Do: {one['fix']}"]
+    return lines
+
+
+def _cluster(result: Result) -> str:
+    return "{endpoint} (uid {uid})".format(**result["cluster"])
+
+
+def _version(kubevirt: Mapping[str, t.Any]) -> str:
+    observed, target = kubevirt["observed_version"], kubevirt["target_version"]
+    words = observed or "none yet"
+    if target and target != observed:
+        words += f", on its way to {target}"
+    if kubevirt["image_tag"]:
+        words += f", pinned by spec.imageTag {kubevirt['image_tag']}"
+    return f"{words} (operator {kubevirt['operator_declared_version'] or 'unknown'})"
+
+
+def _registry(kubevirt: Mapping[str, t.Any]) -> str:
+    return kubevirt["observed_registry"] or kubevirt["operator_registry"] or "unknown"
+
+
+def _vms(workloads: Mapping[str, int]) -> str:
+    return (
+        "{vms} VirtualMachines, {vmis} instances running, {outdated} of them on launchers of an older version".format(
+            **workloads
+        )
+    )
+
+
+def _vm_updates(kubevirt: Mapping[str, t.Any]) -> str:
+    if kubevirt["held_workload_update_methods"] is not None:
+        return f"held by an unfinished upgrade, {kubevirt['held_workload_update_methods']} remembered"
+    methods = kubevirt["workload_update_strategy"].get("workloadUpdateMethods") or []
+    return ", ".join(methods) or "off (running VMs stay on the launcher that started them)"

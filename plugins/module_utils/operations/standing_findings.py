@@ -1,0 +1,94 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. What the facts say by themselves, whatever is wanted: about the KubeVirt object and the VMs."""
+
+from __future__ import annotations
+
+from ..knowledge import workload_updates
+from ..knowledge.findings import Finding, finding
+from ..knowledge.objects import object_name
+from .observe import Facts
+from .outcome import listed
+
+
+def findings_about_the_object(facts: Facts) -> list[Finding]:
+    """What is wrong with the KubeVirt object itself: none, several, being deleted, or without its operator."""
+    if len(facts.kubevirts) > 1:
+        names = [object_name(one) for one in facts.kubevirts]
+        return [
+            finding(
+                "kubevirt.multiple",
+                object=listed(names),
+                cause="virt-operator works on one KubeVirt object only and reports ExistingDeployment on the other.",
+                fix="Find the one whose status has an observedKubeVirtVersion; delete the other (kubectl delete kubevirt) after "
+                "making sure that it never deployed anything.",
+            )
+        ]
+    if facts.kubevirt is None:
+        return [
+            finding(
+                "kubevirt.absent",
+                object=f"Cluster {facts.cluster.endpoint}",
+                cause="There is no KubeVirt object in any namespace, so there is nothing to upgrade.",
+                fix="Check that this is the cluster you mean. To install KubeVirt, apply kubevirt-operator.yaml and kubevirt-cr.yaml.",
+            )
+        ]
+    if facts.kubevirt["metadata"].get("deletionTimestamp"):
+        return [
+            finding(
+                "kubevirt.deleting",
+                object=facts.kubevirt_name,
+                cause=f"It is being deleted since {facts.kubevirt['metadata']['deletionTimestamp']}.",
+                fix="Let the deletion finish. An upgrade cannot bring it back.",
+            )
+        ]
+    if facts.operator is None:
+        return [
+            finding(
+                "kubevirt.operator-absent",
+                object=f"Deployment {facts.kubevirt_namespace}/virt-operator",
+                cause="The KubeVirt object is there, its operator is not, so nobody would carry out the upgrade.",
+                fix="Apply the kubevirt-operator.yaml of the version that is installed now, wait until the KubeVirt object is "
+                "Available, and run again.",
+            )
+        ]
+    return []
+
+
+def findings_about_workloads(facts: Facts) -> list[Finding]:
+    """VMs on old launchers, and updates that an unfinished upgrade holds back."""
+    found = []
+    kubevirt = facts.kubevirt
+    if kubevirt is not None and workload_updates.held_methods(kubevirt) is not None:
+        found.append(
+            finding(
+                "workloads.methods-held",
+                object=facts.kubevirt_name,
+                cause="An upgrade emptied the workload update methods and has not finished, so no VM is moved meanwhile.",
+                evidence=f"{workload_updates.HELD_ANNOTATION}: {kubevirt['metadata']['annotations'][workload_updates.HELD_ANNOTATION]}",
+                fix="Run the upgrade again; when it finishes it puts the methods back.",
+            )
+        )
+    workloads = facts.workloads
+    if workloads.outdated:
+        found.append(
+            finding(
+                "workloads.on-old-launchers",
+                object=f"{workloads.outdated} of {workloads.vmis} running VMs",
+                cause="They keep running on the virt-launcher of the version that started them until they are moved or restarted.",
+                fix=_how_to_move(facts),
+            )
+        )
+    return found
+
+
+def _how_to_move(facts: Facts) -> str:
+    assert facts.kubevirt is not None
+    methods = workload_updates.methods(facts.kubevirt)
+    if methods:
+        return f"virt-controller moves them by itself now ({', '.join(methods)} is set); look again in a while."
+    name, namespace = facts.kubevirt["metadata"]["name"], facts.kubevirt_namespace
+    patch = '{"spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}}'
+    return f"Let virt-controller migrate them: kubectl patch kubevirt {name} -n {namespace} --type=merge -p '{patch}'"

@@ -1,0 +1,404 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. The upgrade of KubeVirt's control plane by its operator's manifest, one hop."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from ..cluster.api import Api, Json
+from ..cluster.clock import Clock
+from ..cluster.errors import ApiError, ClusterError, Conflict, ManifestUnavailable
+from ..cluster.manifest_source import is_text, read_manifest
+from ..cluster.watch import Picture
+from ..knowledge import field_ownership, releases, workload_updates
+from ..knowledge.conditions import reconciled_generation, target_version
+from ..knowledge.findings import Finding, finding, unknown_ids
+from ..knowledge.launchers import unfinished_migrations
+from ..knowledge.manifest import Manifest, ManifestError, checksum_matches, parse, with_namespace, with_registry
+from ..knowledge.objects import path_of
+from ..knowledge.versions import Version, VersionError, try_parse
+from .hop import HopJudge, migrations_source, sources
+from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
+from .outcome import InvalidOption, Outcome, Report, listed, refusal, told
+from .pages import upgrade_page
+from .standing_findings import findings_about_workloads
+from .upgrade_plan import (
+    Plan,
+    Step,
+    Wish,
+    actions_of,
+    arrived,
+    diff_of,
+    findings_of_the_cluster,
+    findings_of_the_manifest,
+    hop_of,
+    plan_of,
+    running_version,
+)
+from .waiting import Limits, Verdict, Waited, wait_for
+
+HOLD = 15.0
+"""Seconds for which the hop must stay done before it counts as done."""
+QUIET = 5.0
+"""Seconds without a live migration after the methods were emptied, for virt-controller to have seen it."""
+CATCH_UP = 60
+"""Seconds that the operator gets to take in the last edit of the KubeVirt object before it counts as unhealthy."""
+TAKE_OVER_ATTEMPTS = 5
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "version": {"type": "str", "required": True},
+    "manifest": {"type": "str"},
+    "manifest_checksum": {"type": "str"},
+    "manifest_validate_certs": {"type": "bool", "default": True},
+    "manifest_ca_path": {"type": "path"},
+    "manifest_namespace": {"type": "str"},
+    "image_registry": {"type": "str"},
+    "strict_patches": {"type": "bool", "default": False},
+    "workload_methods_after": {"type": "str", "default": "restore", "choices": ["restore", "leave_empty"]},
+    "accept": {"type": "list", "elements": "str", "default": []},
+    "expected_cluster_uid": {"type": "str"},
+    "wait": {"type": "bool", "default": True},
+    "wait_timeout": {"type": "int", "default": 3600},
+    "stall_timeout": {"type": "int", "default": 900},
+    "migration_drain_timeout": {"type": "int", "default": 600},
+}
+
+Params = Mapping[str, t.Any]
+
+
+def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Report) -> Outcome:
+    """Bring KubeVirt's control plane to the wanted version, or say what speaks against it.
+
+    Args:
+        api: The cluster.
+        params: Options as ``ARGUMENT_SPEC`` describes them.
+        check_mode: Stop after the plan.
+        clock: Time.
+        report: Takes progress lines.
+
+    Raises:
+        InvalidOption: An option's value cannot be used.
+        ClusterError: The cluster or the manifest cannot be read.
+    """
+    started = clock.now()
+    wish = _wish(params)
+    _check(params)
+    cluster = cluster_of(api)
+    wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
+    if wrong:
+        return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
+    facts = _caught_up(api, cluster, clock)
+    outcome = _outcome(facts, wish)
+    against = findings_of_the_cluster(facts, wish)
+    if arrived(facts, wish.version) or not refusal(against, params["accept"]):
+        manifest = load_manifest(params, wish.version)
+        against += findings_of_the_manifest(facts, wish, manifest)
+        plan = _plan(api, facts, wish, manifest)
+    else:
+        plan = Plan((), outcome.from_version, str(wish.version))
+    outcome.path = hop_of(facts, wish, against)
+    outcome.findings = [*against, *findings_about_workloads(facts)]
+    if plan.steps or not arrived(facts, wish.version):
+        outcome.failure = refusal(against, params["accept"])
+    if not outcome.failure:
+        outcome.changed, outcome.diff, outcome.actions = plan.changed, diff_of(plan.steps), actions_of(plan.steps)
+        if not check_mode and plan.steps:
+            _Execution(api, facts, plan, params, outcome, clock, report).run(against)
+    outcome.elapsed = clock.now() - started
+    return outcome
+
+
+def _outcome(facts: Facts, wish: Wish) -> Outcome:
+    running = running_version(facts)
+    return Outcome(
+        facts.cluster.as_dict(),
+        facts.state,
+        from_version=str(running) if running else None,
+        to_version=str(wish.version),
+        page=upgrade_page,
+    )
+
+
+def _plan(api: Api, facts: Facts, wish: Wish, manifest: Manifest) -> Plan:
+    known = {path_of(one): one for one in (facts.operator, facts.namespace, facts.crd) if one}
+    live = {path: known.get(path) or api.get_or_none(path) for path in map(path_of, manifest.objects)}
+    migrations = [] if arrived(facts, wish.version) else _migrations(api, facts)
+    return plan_of(facts, wish, manifest, live, migrations)
+
+
+def load_manifest(params: Params, version: Version) -> Manifest:
+    """The manifest that the options describe, with the registry and namespace that it will be applied with.
+
+    Raises:
+        ManifestUnavailable: It cannot be read, has another checksum, or is not kubevirt-operator.yaml.
+    """
+    origin = params["manifest"] or releases.manifest_url(version)
+    checksum = params["manifest_checksum"]
+    data = read_manifest(
+        origin,
+        validate_certs=params["manifest_validate_certs"],
+        ca_path=params["manifest_ca_path"],
+        has_checksum=bool(checksum),
+    )
+    name = "the given text" if is_text(origin) else origin
+    try:
+        if checksum and not checksum_matches(data, checksum):
+            raise ManifestError(f"its checksum is not {checksum}. Get the file again, or correct manifest_checksum")
+        manifest = parse(data.decode("utf-8", errors="replace"))
+        if params["image_registry"]:
+            manifest = with_registry(manifest, params["image_registry"])
+        if params["manifest_namespace"]:
+            manifest = with_namespace(manifest, params["manifest_namespace"])
+    except ManifestError as error:
+        raise ManifestUnavailable(f"manifest: {name} cannot be used: {error}") from error
+    return manifest
+
+
+def _wish(params: Params) -> Wish:
+    try:
+        version = Version.parse(params["version"])
+    except VersionError as error:
+        raise InvalidOption(f"version: {error}") from error
+    return Wish(
+        version=version,
+        strict_patches=params["strict_patches"],
+        image_registry=params["image_registry"] or None,
+        restore_methods=params["workload_methods_after"] == "restore",
+        wait=params["wait"],
+    )
+
+
+def _check(params: Params) -> None:
+    unknown = unknown_ids(params["accept"])
+    if unknown:
+        raise InvalidOption(
+            f"accept: {listed(unknown)} is no finding id. Take the ids from the findings of a run, or from docs/findings/."
+        )
+    for option in ("wait_timeout", "stall_timeout", "migration_drain_timeout"):
+        if params[option] <= 0:
+            raise InvalidOption(f"{option}: {params[option]} is not a number of seconds above 0.")
+
+
+def _caught_up(api: Api, cluster: Cluster, clock: Clock) -> Facts:
+    """The facts once the operator has taken in the last edit of the KubeVirt object; any edit makes it unready for seconds."""
+    facts = observe(api, cluster)
+    for _attempt in range(CATCH_UP // 2):
+        if facts.kubevirt is None or facts.state != "degraded" or reconciled_generation(facts.kubevirt) is not False:
+            break
+        clock.pause(2)
+        facts = observe(api, cluster)
+    return facts
+
+
+def _migrations(api: Api, facts: Facts) -> list[str]:
+    return unfinished_migrations(api.list_or_empty(migrations_source(facts).path))
+
+
+class _Stopped(Exception):
+    """The run cannot go on; the findings say why."""
+
+    def __init__(self, *findings: Finding, words: str = "") -> None:
+        super().__init__(words)
+        self.findings = findings
+        self.words = words
+
+
+class _Execution:
+    """Carrying out a plan, step by step, and keeping account of what was changed."""
+
+    def __init__(
+        self, api: Api, facts: Facts, plan: Plan, params: Params, outcome: Outcome, clock: Clock, report: Report
+    ) -> None:
+        self._api = api
+        self._facts = facts
+        self._plan = plan
+        self._params = params
+        self._outcome = outcome
+        self._clock = clock
+        self._report = report
+        self._written: list[Step] = []
+
+    def run(self, against: Sequence[Finding]) -> None:
+        """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
+        findings = [*against]
+        try:
+            self._rehearse()
+            for step in self._plan.steps:
+                self._report(f"{step.action}: {step.object} ({step.reason})")
+                self._carry_out(step)
+        except _Stopped as stopped:
+            findings = [*stopped.findings, *findings]
+            self._outcome.failure = self._failure(stopped)
+        except ClusterError as error:
+            self._outcome.failure = self._failure(_Stopped(words=str(error)))
+        self._outcome.changed = bool(self._written)
+        if self._outcome.failure:
+            self._outcome.diff, self._outcome.actions = diff_of(self._written), actions_of(self._written)
+        try:
+            facts = observe(self._api, self._facts.cluster)
+        except ClusterError:
+            self._outcome.state, self._outcome.findings = "unknown", findings
+        else:
+            self._outcome.state, self._outcome.findings = facts.state, [*findings, *findings_about_workloads(facts)]
+
+    def _rehearse(self) -> None:
+        """Every write once with dry run, so that a missing permission is found before the first change."""
+        if any(step.action == "hold-workload-updates" for step in self._plan.steps):
+            self._api.json_patch(
+                self._facts.kubevirt_path, workload_updates.holding_patch(self._kubevirt()), rehearse=True
+            )
+        for step in self._plan.steps:
+            if step.action == "apply":
+                assert step.body is not None
+                try:
+                    self._api.apply(step.path, step.body, rehearse=True)
+                except ApiError as error:
+                    raise _Stopped(words=f"{step.object} would be rejected: {error}") from error
+
+    def _carry_out(self, step: Step) -> None:
+        {
+            "hold-workload-updates": self._hold,
+            "drain-migrations": self._drain,
+            "apply": self._apply,
+            "wait": self._wait,
+            "restore-workload-updates": self._restore,
+        }[step.action](step)
+
+    def _kubevirt(self) -> Json:
+        return self._api.get(self._facts.kubevirt_path)
+
+    def _hold(self, step: Step) -> None:
+        self._api.json_patch(self._facts.kubevirt_path, workload_updates.holding_patch(self._kubevirt()))
+        self._written.append(step)
+        if not any(one.action == "drain-migrations" for one in self._plan.steps):
+            self._drain(step)
+
+    def _drain(self, _step: Step) -> None:
+        seconds = self._params["migration_drain_timeout"]
+        with Picture(self._api, [migrations_source(self._facts)], self._clock) as picture:
+            waited = wait_for(
+                picture,
+                _migrations_finished,
+                Limits(deadline=seconds, stall=seconds, hold=QUIET if self._written else 0.0),
+                clock=self._clock,
+                report=self._report,
+            )
+        if waited.end != "done" and "workloads.migrations-in-flight" not in self._params["accept"]:
+            raise _Stopped(
+                finding(
+                    "workloads.migrations-in-flight",
+                    object=self._facts.kubevirt_name,
+                    cause=f"Live migrations did not finish within {seconds} s, and the roll-out of virt-handler would break them.",
+                    evidence=listed(waited.missing),
+                    fix="Let them finish or delete them (kubectl delete vmim), then run again.",
+                )
+            )
+
+    def _apply(self, step: Step) -> None:
+        assert step.body is not None
+        if self._take_over(step.path):
+            self._written.append(step)
+        self._api.apply(step.path, step.body)
+        if step not in self._written:
+            self._written.append(step)
+
+    def _take_over(self, path: str) -> bool:
+        """Move the fields that one-shot tools left behind to our field manager; whether there were any."""
+        for _attempt in range(TAKE_OVER_ATTEMPTS):
+            live = self._api.get_or_none(path)
+            entries = field_ownership.migrated(live) if live else None
+            if live is None or entries is None:
+                return False
+            version = live["metadata"]["resourceVersion"]
+            try:
+                self._api.json_patch(
+                    path,
+                    [
+                        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+                        {"op": "replace", "path": "/metadata/managedFields", "value": entries},
+                    ],
+                )
+            except Conflict:
+                continue
+            return True
+        raise _Stopped(words=f"{path} changes faster than its field managers can be moved. Find out who writes to it.")
+
+    def _wait(self, _step: Step) -> None:
+        limits = Limits(self._params["wait_timeout"], self._params["stall_timeout"], HOLD)
+        self._until_settled(limits)
+
+    def _restore(self, step: Step) -> None:
+        kubevirt = self._kubevirt()
+        if workload_updates.held_methods(kubevirt) is None:
+            return
+        wanted = workload_updates.methods_afterwards(
+            kubevirt, restore=self._params["workload_methods_after"] == "restore"
+        )
+        self._api.json_patch(self._facts.kubevirt_path, workload_updates.releasing_patch(kubevirt, wanted))
+        self._written.append(step)
+        self._until_settled(Limits(self._params["stall_timeout"], self._params["stall_timeout"]))
+
+    def _until_settled(self, limits: Limits) -> None:
+        judge = HopJudge(self._plan.to_version)
+        with Picture(self._api, sources(self._facts), self._clock) as picture:
+            waited = wait_for(picture, judge, limits, clock=self._clock, report=self._report)
+        if waited.end != "done":
+            raise _Stopped(self._why_not(waited, limits))
+
+    def _why_not(self, waited: Waited, limits: Limits) -> Finding:
+        if waited.failure is not None and waited.end == "failed":
+            return waited.failure
+        seconds = limits.stall if waited.end == "stalled" else limits.deadline
+        first = waited.missing[0] if waited.missing else "it did not stay done"
+        return finding(
+            "upgrade.stalled" if waited.end == "stalled" else "upgrade.timeout",
+            object=self._facts.kubevirt_name,
+            cause=f"Nothing moved for {seconds:.0f} s; waiting for: {first}."
+            if waited.end == "stalled"
+            else f"Not done within {seconds:.0f} s; waiting for: {first}.",
+            evidence=listed(waited.missing, most=10),
+            fix=f"Look at what it waits for (kubectl get pods -n {self._facts.kubevirt_namespace}), mend it, and run again: "
+            "the run goes on from here.",
+        )
+
+    def _failure(self, stopped: _Stopped) -> str:
+        lines = [f"The upgrade to {self._plan.to_version} stopped."]
+        lines += [told(one) for one in stopped.findings]
+        if stopped.words:
+            lines.append(stopped.words)
+        if not self._written:
+            return "\n".join([*lines, "Nothing was changed."])
+        lines.append(f"Changed so far: {listed((step.object for step in self._written), most=20)}.")
+        if any(step.action == "hold-workload-updates" for step in self._written):
+            lines.append(
+                "The workload update methods are held empty, remembered in an annotation of the KubeVirt object; the next run "
+                "that finishes puts them back."
+            )
+        lines.append("VMs and their launchers were not touched. To go on: run the same again.")
+        return "\n".join([*lines, self._way_back()])
+
+    def _way_back(self) -> str:
+        """How to put the previous operator back, as long as the new one has not begun to move its operands."""
+        running = running_version(self._facts)
+        try:
+            target = try_parse(target_version(self._kubevirt()))
+        except ClusterError:
+            target = None
+        if running is None or target != running:
+            return f"The operator may have begun to move KubeVirt to {self._plan.to_version}; there is no supported way back."
+        manifest = (
+            f"the kubevirt-operator.yaml of {running}" if self._params["manifest"] else releases.manifest_url(running)
+        )
+        return (
+            f"To go back (KubeVirt itself is still at {running}): run with version: {running} and its manifest, or "
+            f"kubectl apply --server-side --force-conflicts --field-manager={field_ownership.FIELD_MANAGER} -f {manifest}"
+        )
+
+
+def _migrations_finished(picture: Picture) -> Verdict:
+    unfinished = unfinished_migrations(picture.objects("migrations"))
+    return Verdict(unfinished, movement=tuple(unfinished))

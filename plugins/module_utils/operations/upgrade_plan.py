@@ -1,0 +1,450 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. What an upgrade would do, decided from the facts alone.
+
+``findings_of_…`` say what speaks against it, ``plan_of`` which steps it takes. None reads or writes the cluster, so
+check mode and a real run decide the same.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..knowledge import field_ownership, releases, workload_updates
+from ..knowledge.conditions import State, explanation, observed_version, state_of, target_version
+from ..knowledge.findings import Finding, finding
+from ..knowledge.manifest import Manifest, declared_version
+from ..knowledge.objects import object_name, path_of
+from ..knowledge.ownership import owners
+from ..knowledge.versions import Hop, Version, before_first_supported, hop, try_parse
+from .observe import Facts
+from .outcome import listed
+from .standing_findings import findings_about_the_object
+
+Object = Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked for, checked.
+
+    Attributes:
+        version: The version to go to.
+        strict_patches: A version that is not its minor's latest patch is a blocker.
+        image_registry: The registry was named by the user.
+        restore_methods: Put the workload update methods back at the end.
+        wait: Follow the hop to its end.
+    """
+
+    version: Version
+    strict_patches: bool
+    image_registry: str | None
+    restore_methods: bool
+    wait: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do.
+
+    Attributes:
+        action: ``hold-workload-updates``, ``drain-migrations``, ``apply``, ``wait`` or ``restore-workload-updates``.
+        object: The object's name for people.
+        reason: Why.
+        path: The API path of an object to apply.
+        body: The fields to apply.
+        before: What differs now, for the diff.
+        after: What will be there instead.
+    """
+
+    action: str
+    object: str
+    reason: str
+    path: str = ""
+    body: Object | None = None
+    before: Object | None = None
+    after: Object | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether the step changes the cluster."""
+        return self.action not in ("drain-migrations", "wait")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in their order."""
+
+    steps: tuple[Step, ...]
+    from_version: str | None
+    to_version: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is written."""
+        return any(step.writes for step in self.steps)
+
+
+def actions_of(steps: Sequence[Step]) -> list[dict[str, str]]:
+    """Steps as modules return them."""
+    return [{"action": step.action, "object": step.object, "reason": step.reason} for step in steps]
+
+
+def diff_of(steps: Sequence[Step]) -> list[dict[str, t.Any]]:
+    """One entry an object that differs, as Ansible prints it."""
+    return [
+        {"before_header": step.object, "after_header": step.object, "before": step.before, "after": step.after}
+        for step in steps
+        if step.before != step.after
+    ]
+
+
+def running_version(facts: Facts) -> Version | None:
+    """The version of KubeVirt's control plane: what was deployed last, or else what is being deployed."""
+    if facts.kubevirt is None:
+        return None
+    for text in (observed_version(facts.kubevirt), target_version(facts.kubevirt), facts.operator_declared):
+        if text and (version := try_parse(text)):
+            return version
+    return None
+
+
+def arrived(facts: Facts, version: Version) -> bool:
+    """Whether KubeVirt says that it is at ``version`` and healthy."""
+    kubevirt = facts.kubevirt
+    if kubevirt is None or state_of(kubevirt) is not State.HEALTHY:
+        return False
+    return {try_parse(observed_version(kubevirt)), try_parse(target_version(kubevirt))} == {version}
+
+
+def findings_of_the_cluster(facts: Facts, wish: Wish) -> list[Finding]:
+    """What speaks against this upgrade whatever the manifest says, the most fundamental first."""
+    about_the_object = findings_about_the_object(facts)
+    if about_the_object:
+        return about_the_object
+    return [
+        *_about_versions(facts, wish),
+        *_about_pins(facts),
+        *_about_health(facts, wish),
+        *_about_owners(facts),
+        *_about_the_server(facts),
+    ]
+
+
+def findings_of_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
+    """What speaks against applying this manifest to this cluster."""
+    if facts.kubevirt is None:
+        return []
+    return _about_the_manifest(facts, wish, manifest)
+
+
+def plan_of(
+    facts: Facts, wish: Wish, manifest: Manifest, live: Mapping[str, Object | None], migrations: Sequence[str]
+) -> Plan:
+    """The steps from here to the wanted version.
+
+    Args:
+        facts: From ``observe``.
+        wish: What the user asked for.
+        manifest: Of the wanted version, its registry and namespace as they will be applied.
+        live: The live objects of the manifest by their path.
+        migrations: The live migrations that have not finished.
+    """
+    version = running_version(facts)
+    if facts.kubevirt is None:
+        return Plan((), None, str(wish.version))
+    applies = _applies(manifest, live)
+    hopping = not arrived(facts, wish.version) or any(
+        step.body and step.body["kind"] == "Deployment" for step in applies
+    )
+    steps = [
+        *(_holding(facts) if hopping else []),
+        *(_draining(migrations) if hopping else []),
+        *applies,
+    ]
+    if wish.wait and (hopping or applies):
+        steps.append(Step("wait", facts.kubevirt_name, f"until {wish.version} is deployed and ready"))
+    if wish.wait or not hopping:
+        steps += _restoring(facts, wish, hopping=hopping)
+    return Plan(tuple(steps), str(version) if version else None, str(wish.version))
+
+
+def hop_of(facts: Facts, wish: Wish, findings: Sequence[Finding]) -> list[dict[str, t.Any]]:
+    """The path as modules return it; empty when KubeVirt is there already."""
+    version = running_version(facts)
+    if version is None or arrived(facts, wish.version):
+        return []
+    return [
+        {
+            "from": str(version),
+            "to": str(wish.version),
+            "method": "operator",
+            "findings": [one.as_dict() for one in findings],
+            "projected": False,
+        }
+    ]
+
+
+def _about_versions(facts: Facts, wish: Wish) -> list[Finding]:
+    running = running_version(facts)
+    if running is None:
+        return [
+            finding(
+                "version.unknown",
+                object=facts.kubevirt_name,
+                cause="Neither the KubeVirt object's status nor the operator's Deployment says a version.",
+                fix="Wait until the first installation has finished; look at status.observedKubeVirtVersion and at the operator's "
+                "environment variable KUBEVIRT_VERSION.",
+            )
+        ]
+    return [*_about_the_step(facts, running, wish.version), *_about_the_release(wish)]
+
+
+def _about_the_step(facts: Facts, running: Version, wanted: Version) -> list[Finding]:
+    name = facts.kubevirt_name
+    if before_first_supported(running) or before_first_supported(wanted):
+        return [
+            finding(
+                "version.before-first-supported",
+                object=name,
+                cause=f"The step {running} to {wanted} touches a release before v0.17.0, from which no update is supported.",
+                fix="Remove KubeVirt and install a current release.",
+            )
+        ]
+    step = hop(running, wanted)
+    if step is Hop.DOWNGRADE:
+        return [
+            finding(
+                "version.downgrade",
+                object=name,
+                cause=f"It runs {running}, which is newer than {wanted}.",
+                fix=f"Ask for {running} or a later version. There is no supported way back to an older one.",
+            )
+        ]
+    if step is Hop.SKIP:
+        following = releases.next_minor(running)
+        fix = (
+            f"Go to {following.latest} first (version: {following.latest}), then on from there, one minor at a time."
+            if following
+            else "Go up one minor at a time."
+        )
+        return [
+            finding(
+                "version.skips-minor",
+                object=name,
+                cause=f"It runs {running}; from there to {wanted} at least one minor version would be skipped.",
+                fix=fix,
+            )
+        ]
+    return []
+
+
+def _about_the_release(wish: Wish) -> list[Finding]:
+    withdrawn = releases.WITHDRAWN.get(str(wish.version))
+    latest = releases.latest_patch(wish.version)
+    if withdrawn:
+        return [
+            finding(
+                "version.withdrawn",
+                object=f"KubeVirt {wish.version}",
+                cause=withdrawn,
+                fix=f"Ask for {latest}." if latest else "Ask for a later patch of this minor.",
+            )
+        ]
+    if latest and wish.version < latest:
+        return [
+            finding(
+                "version.not-latest-patch",
+                object=f"KubeVirt {wish.version}",
+                cause=f"{latest} is the latest known patch of this minor; KubeVirt tests updates between latest patches.",
+                fix=f"Ask for {latest}, unless you have a reason not to.",
+                level="blocker" if wish.strict_patches else None,
+            )
+        ]
+    return []
+
+
+def _about_pins(facts: Facts) -> list[Finding]:
+    kubevirt = facts.kubevirt
+    assert kubevirt is not None
+    pins = {
+        field: kubevirt["spec"][field] for field in ("imageTag", "imageRegistry") if kubevirt.get("spec", {}).get(field)
+    }
+    if not pins:
+        return []
+    patch = json.dumps([{"op": "remove", "path": f"/spec/{field}"} for field in pins])
+    return [
+        finding(
+            "upgrade.pinned",
+            object=facts.kubevirt_name,
+            cause=f"spec has {listed(f'{field}={value}' for field, value in pins.items())}; the operator keeps its operands "
+            "there, whatever its own version is.",
+            fix="If that is also what the operator itself says, remove the pin: kubectl patch kubevirt {name} -n {namespace} "
+            "--type=json -p".format(**kubevirt["metadata"])
+            + f" '{patch}'",
+        )
+    ]
+
+
+def _about_health(facts: Facts, wish: Wish) -> list[Finding]:
+    kubevirt = facts.kubevirt
+    assert kubevirt is not None
+    state = state_of(kubevirt)
+    target = try_parse(target_version(kubevirt))
+    observed = try_parse(observed_version(kubevirt))
+    declared = try_parse(declared_version(facts.operator) if facts.operator else None)
+    under_way = target if target != observed else declared if _rolled_out(facts.operator) else None
+    if under_way not in (None, observed, wish.version):
+        return [_hop_in_progress(facts, observed, under_way)]
+    at_home = (State.HEALTHY, State.UPDATING, State.DEGRADED, State.FAILED)
+    if state is State.HEALTHY or (state in at_home and wish.version in (target, declared)):
+        return []  # healthy, or on its way to this very version, or at it and not ready yet
+    return [
+        finding(
+            "kubevirt.unhealthy",
+            object=facts.kubevirt_name,
+            cause=f"Its state is {state.value}, and this upgrade does not cure that.",
+            evidence=explanation(kubevirt),
+            fix=f"Mend that first: kubectl get pods -n {facts.kubevirt_namespace}, and the conditions of the KubeVirt object.",
+        )
+    ]
+
+
+def _hop_in_progress(facts: Facts, observed: Version | None, under_way: Version | None) -> Finding:
+    assert under_way is not None
+    supported = observed is None or hop(observed, under_way) in (Hop.PATCH, Hop.MINOR)
+    return finding(
+        "upgrade.hop-in-progress",
+        object=facts.kubevirt_name,
+        cause=f"It is on its way from {observed} to {under_way}; another version now would skip or mix versions.",
+        evidence=explanation(facts.kubevirt),
+        fix=f"Finish that hop first: run with version: {under_way}."
+        if supported
+        else "KubeVirt does not support this step, and nobody can say what state it leaves. Ask KubeVirt's community before you go on.",
+    )
+
+
+def _rolled_out(operator: Object | None) -> bool:
+    """Whether only pods of the declared version run."""
+    status = (operator or {}).get("status") or {}
+    replicas = status.get("replicas", 0)
+    return bool(replicas > 0 and replicas == status.get("updatedReplicas") == status.get("availableReplicas"))
+
+
+def _about_owners(facts: Facts) -> list[Finding]:
+    return [
+        finding(
+            owner.id,
+            object=owner.object,
+            cause=f"{owner.name} manages it and would undo, or fight, what is changed here.",
+            evidence=owner.mark,
+            fix=owner.change_there,
+        )
+        for owner in owners(facts.marked_objects())
+    ]
+
+
+def _about_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
+    found = []
+    name = f"Manifest of {manifest.version or wish.version}"
+    if manifest.namespace != facts.kubevirt_namespace:
+        found.append(
+            finding(
+                "manifest.namespace-differs",
+                object=name,
+                cause=f"It is for namespace {manifest.namespace}, and {facts.kubevirt_name} is in {facts.kubevirt_namespace}.",
+                fix=f"Set manifest_namespace: {facts.kubevirt_namespace}, or give a manifest for that namespace.",
+            )
+        )
+    declared = try_parse(manifest.version or "")
+    if declared is not None and declared != wish.version:
+        found.append(
+            finding(
+                "manifest.version-differs",
+                object=name,
+                cause=f"It declares {declared}, and {wish.version} is wanted.",
+                fix=f"Give the kubevirt-operator.yaml of {wish.version}, or ask for version: {declared}.",
+            )
+        )
+    if facts.registry and manifest.registry != facts.registry and wish.image_registry is None:
+        found.append(
+            finding(
+                "manifest.registry-differs",
+                object=name,
+                cause=f"Its images come from {manifest.registry}, the running operator's from {facts.registry}.",
+                fix=f"Set image_registry: {facts.registry} to stay there, or image_registry: {manifest.registry} to move.",
+            )
+        )
+    return found
+
+
+def _about_the_server(facts: Facts) -> list[Finding]:
+    """Kubernetes tracks who owns a field from 1.18 on, for every object; server-side apply needs that."""
+    if facts.operator is None or facts.operator["metadata"].get("managedFields"):
+        return []
+    return [
+        finding(
+            "cluster.no-server-side-apply",
+            object=f"Cluster {facts.cluster.endpoint}",
+            cause="Its objects have no managedFields, so it has no complete server-side apply (Kubernetes 1.18 and later have).",
+            fix="Apply the operator's manifest by hand: kubectl apply -f kubevirt-operator.yaml.",
+        )
+    ]
+
+
+def _applies(manifest: Manifest, live: Mapping[str, Object | None]) -> list[Step]:
+    steps = []
+    for desired in manifest.objects:
+        path = path_of(desired)
+        now = live[path]
+        before, after = field_ownership.changes(now, field_ownership.after_apply(now, desired))
+        moved = field_ownership.moved_managers(now) if now else []
+        if not moved and before == after:
+            continue
+        reasons = ["the manifest differs" if now else "the manifest adds it"] if before != after else []
+        if moved:
+            reasons.append(f"fields move from {listed(moved)} to {field_ownership.FIELD_MANAGER}")
+            before = {**before, "field managers": moved}
+            after = {**after, "field managers": [field_ownership.FIELD_MANAGER]}
+        steps.append(Step("apply", object_name(desired), "; ".join(reasons), path=path, body=desired, before=before, after=after))
+    return steps
+
+
+def _holding(facts: Facts) -> list[Step]:
+    assert facts.kubevirt is not None
+    methods = workload_updates.methods(facts.kubevirt)
+    if not methods:
+        return []
+    reason = f"no VM may be moved ({listed(methods)}) while the control plane moves"
+    return [Step("hold-workload-updates", facts.kubevirt_name, reason)]
+
+
+def _draining(migrations: Sequence[str]) -> list[Step]:
+    if not migrations:
+        return []
+    return [Step("drain-migrations", listed(migrations), "live migrations fail while virt-handler is replaced")]
+
+
+def _restoring(facts: Facts, wish: Wish, *, hopping: bool) -> list[Step]:
+    kubevirt = facts.kubevirt
+    assert kubevirt is not None
+    now, held = workload_updates.methods(kubevirt), workload_updates.held_methods(kubevirt)
+    if held is None and not (hopping and now):
+        return []
+    afterwards = workload_updates.methods_afterwards(kubevirt, restore=wish.restore_methods)
+    return [
+        Step(
+            "restore-workload-updates",
+            facts.kubevirt_name,
+            f"the hop is done; the methods are {listed(afterwards)} again"
+            if afterwards
+            else "the hop is done; the methods stay empty as asked",
+            before={"workloadUpdateMethods": now},
+            after={"workloadUpdateMethods": afterwards},
+        )
+    ]

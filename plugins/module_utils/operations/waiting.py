@@ -1,0 +1,98 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. Waiting for a cluster to become what was asked for, with an end in every case.
+
+Two clocks run: a deadline for the whole wait, and a stall clock that starts again whenever something moves.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from ..cluster.clock import Clock
+from ..cluster.watch import Picture
+from ..knowledge.findings import Finding
+from .outcome import Report
+
+LOOK_AGAIN = 1.0
+"""Seconds after which the clocks are read again although nothing changed."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one look at the cluster says.
+
+    Attributes:
+        missing: What is still missing, most telling first; empty when done.
+        failure: A failure that does not pass by itself if it lasts.
+        patience: For how many seconds in a row the failure may be there before it counts.
+        movement: Changes whenever something moves; for the stall clock.
+    """
+
+    missing: list[str]
+    failure: Finding | None = None
+    patience: float = 0.0
+    movement: Hashable = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long to wait, in seconds.
+
+    Attributes:
+        deadline: For all of it.
+        stall: Without any movement.
+        hold: For how long it must stay done before it counts.
+    """
+
+    deadline: float
+    stall: float
+    hold: float = 0.0
+
+
+@dataclass(frozen=True)
+class Waited:
+    """How a wait ended: ``done``, ``failed``, ``stalled`` or ``timeout``."""
+
+    end: t.Literal["done", "failed", "stalled", "timeout"]
+    missing: list[str] = field(default_factory=list)
+    failure: Finding | None = None
+
+
+def wait_for(
+    picture: Picture, judge: Callable[[Picture], Verdict], limits: Limits, *, clock: Clock, report: Report
+) -> Waited:
+    """Look at every change until it is done, failed, or one of the clocks has run out."""
+    started = moved = clock.now()
+    done_since: float | None = None
+    failing: tuple[str, float] | None = None
+    movement: Hashable = None
+    told = ""
+    verdict = Verdict([])
+    while (now := clock.now()) - started < limits.deadline:
+        verdict = judge(picture)
+        if verdict.movement != movement:
+            movement, moved = verdict.movement, now
+        if verdict.failure is None:
+            failing = None
+        elif failing is None or failing[0] != verdict.failure.id:
+            failing = (verdict.failure.id, now)
+        if failing is not None and now - failing[1] >= verdict.patience:
+            return Waited("failed", verdict.missing, verdict.failure)
+        if not verdict.missing:
+            done_since = done_since or now
+            if now - done_since >= limits.hold:
+                return Waited("done")
+        else:
+            done_since = None
+            if now - moved >= limits.stall:
+                return Waited("stalled", verdict.missing, verdict.failure)
+            if verdict.missing[0] != told:
+                told = verdict.missing[0]
+                report(f"{now - started:5.0f}s  waiting: {told}")
+        picture.changed(LOOK_AGAIN)
+    return Waited("timeout", verdict.missing, verdict.failure)

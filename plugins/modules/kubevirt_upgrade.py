@@ -1,0 +1,248 @@
+#!/usr/bin/python
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Upgrade KubeVirt's control plane by one hop."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubevirt_upgrade
+short_description: Upgrade the control plane of KubeVirt to the next minor version or to a patch
+version_added: 0.1.0
+description:
+  - Applies the operator's manifest of the wanted version by server-side apply, follows the roll-out by watching, and is done when
+    the KubeVirt object and all of its parts say so, for 15 seconds.
+  - Running virtual machines are not touched. They stay on the virt-launcher that started them until they are moved or restarted.
+  - Everything that speaks against the upgrade is found and named before the first change.
+  - The workload update methods of the KubeVirt object are emptied before the first change and put back at the end, because
+    migrations that race with the roll-out of virt-handler can end virtual machines.
+  - A run that was stopped at any point can simply be started again; it goes on from the state of the cluster.
+author:
+  - The kubevirt.lifecycle maintainers (@kubevirt)
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - kubevirt.lifecycle.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Sends no request that writes, not even a dry run, and predicts the same changes that a run makes.
+  diff_mode:
+    support: full
+    details: The schema of a CustomResourceDefinition is shown as its size and checksum.
+  idempotent:
+    support: full
+options:
+  version:
+    description:
+      - The version to go to, for example V(v1.8.4).
+      - KubeVirt supports a later patch of the running minor version, and the next minor version; nothing else.
+    type: str
+    required: true
+  manifest:
+    description:
+      - The C(kubevirt-operator.yaml) of that version, as a path, an C(https://) address, or its text.
+      - The default is the address of KubeVirt's own release.
+    type: str
+  manifest_checksum:
+    description: What the manifest's checksum must be, as V(sha256:<hex>) or V(sha512:<hex>).
+    type: str
+  manifest_validate_certs:
+    description: Whether the certificate of the manifest's address is checked.
+    type: bool
+    default: true
+  manifest_ca_path:
+    description: A file of CA certificates for the manifest's address.
+    type: path
+  manifest_namespace:
+    description: The namespace of KubeVirt, where the manifest names another one. The manifest is changed accordingly.
+    type: str
+  image_registry:
+    description:
+      - Where the images come from, for example V(registry.example.com/kubevirt). The image and every image variable of the
+        operator are changed accordingly.
+      - Without it, a manifest whose registry is not that of the running operator is refused.
+    type: str
+  strict_patches:
+    description: Refuse a version that is not the latest known patch of its minor version. Otherwise that is a warning.
+    type: bool
+    default: false
+  workload_methods_after:
+    description:
+      - Whether the workload update methods are put back when the hop is done (V(restore)), or stay empty (V(leave_empty)).
+    type: str
+    choices:
+      - restore
+      - leave_empty
+    default: restore
+  accept:
+    description:
+      - Ids of findings that must not stop the run. Each id is one decision; there is no way to accept everything.
+      - An id that does not exist is an error, one that is not raised here is not, so that many clusters can share a list.
+    type: list
+    elements: str
+    default: []
+  wait:
+    description:
+      - Whether to wait until the hop is done.
+      - Without waiting, the workload update methods stay held until a later run finishes.
+    type: bool
+    default: true
+  wait_timeout:
+    description: For how long to wait at most, in seconds.
+    type: int
+    default: 3600
+  stall_timeout:
+    description: For how long nothing may move (no pod gets ready, no condition changes, no image arrives), in seconds.
+    type: int
+    default: 900
+  migration_drain_timeout:
+    description: For how long to wait for live migrations that are running before the upgrade starts, in seconds.
+    type: int
+    default: 600
+seealso:
+  - module: kubevirt.lifecycle.kubevirt_info
+"""
+
+EXAMPLES = r"""
+- name: Upgrade to the next minor version
+  kubevirt.lifecycle.kubevirt_upgrade:
+    version: v1.8.4
+
+- name: See what would be done
+  kubevirt.lifecycle.kubevirt_upgrade:
+    version: v1.8.4
+  check_mode: true
+  diff: true
+
+- name: Upgrade without access to the internet
+  kubevirt.lifecycle.kubevirt_upgrade:
+    version: v1.8.4
+    manifest: /srv/kubevirt/v1.8.4/kubevirt-operator.yaml
+    image_registry: registry.example.com/kubevirt
+
+- name: Upgrade one cluster of a kubeconfig, and be sure that it is the right one
+  kubevirt.lifecycle.kubevirt_upgrade:
+    version: v1.8.4
+    kubeconfig: ~/.kube/config
+    context: berlin
+    expected_cluster_uid: 6b6e7f9e-2f0f-4f59-9f0a-0f4b8f4a1c7e
+"""
+
+RETURN = r"""
+cluster:
+  description: Which cluster answered.
+  returned: always
+  type: dict
+  contains:
+    endpoint:
+      description: The address of its API server.
+      type: str
+    uid:
+      description: The UID of its namespace kube-system, which stands for the cluster.
+      type: str
+state:
+  description: The state of KubeVirt at the end, or in check mode now; see M(kubevirt.lifecycle.kubevirt_info).
+  returned: always
+  type: str
+  sample: healthy
+from_version:
+  description: The version that was deployed before.
+  returned: always
+  type: str
+  sample: v1.7.0
+to_version:
+  description: The version that was asked for.
+  returned: always
+  type: str
+  sample: v1.8.4
+path:
+  description: The hops to the wanted version; empty when KubeVirt is there already. One run makes the first.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    from:
+      description: The version before the hop.
+      type: str
+    to:
+      description: The version after it.
+      type: str
+    method:
+      description: How it is made. V(operator) is the operator's manifest.
+      type: str
+    findings:
+      description: What was found for this hop.
+      type: list
+      elements: dict
+    projected:
+      description: Whether the findings were made before the hops in front of this one.
+      type: bool
+actions:
+  description: The steps in their order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    action:
+      description: V(hold-workload-updates), V(drain-migrations), V(apply), V(wait) or V(restore-workload-updates).
+      type: str
+    object:
+      description: The object.
+      type: str
+    reason:
+      description: Why.
+      type: str
+findings:
+  description: What a person should know; in a failed run the cause first.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The stable id, for O(accept) and for the documentation.
+      type: str
+    level:
+      description: V(info), V(warning) or V(blocker).
+      type: str
+    object:
+      description: The object that it is about.
+      type: str
+    cause:
+      description: Why it is so.
+      type: str
+    evidence:
+      description: What was seen.
+      type: str
+    fix:
+      description: What to do.
+      type: str
+    url:
+      description: Its page.
+      type: str
+    acceptable:
+      description: Whether O(accept) can name it.
+      type: bool
+page:
+  description: The same for people, as lines of text.
+  returned: always
+  type: list
+  elements: str
+elapsed:
+  description: How long it took, in seconds.
+  returned: always
+  type: float
+"""
+
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.module_run import run_as_module
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade
+
+
+def main() -> None:
+    """Run the operation with the module's options."""
+    run_as_module(upgrade.ARGUMENT_SPEC, upgrade.run)
+
+
+if __name__ == "__main__":
+    main()

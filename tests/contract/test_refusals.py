@@ -1,0 +1,338 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an upgrade refuses: one clear message, and nothing was changed."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.contract.conftest import FROM, HEALTHY, TO, World
+from tests.support.lab import Json, Result, lab, mutating
+
+KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
+OPERATOR = ("deployment", "virt-operator", "-n", "kubevirt")
+
+
+@contextmanager
+def untouched(world: World) -> Iterator[None]:
+    """Nothing that an upgrade could touch changes meanwhile, and no request of ours writes."""
+    before, position = world.fingerprint(), world.lab.audit_position()
+    yield
+    assert mutating(world.lab.audited(position)) == []
+    assert world.fingerprint() == before
+
+
+def refused(result: Result, *words: str) -> None:
+    """The message has all the words, says that nothing was changed, and nothing is reported as changed."""
+    assert result.code != 0, result.data
+    assert result.data["failed"] is True
+    assert not result.data.get("changed")
+    for word in words:
+        assert word in result.message, result.message
+    print(result.message)
+
+
+@contextmanager
+def changed(world: World, what: tuple[str, ...], patch: Json, back: Json) -> Iterator[None]:
+    """A change to the world that is taken back."""
+    world.patch(what, patch)
+    world.status(HEALTHY)
+    try:
+        yield
+    finally:
+        world.patch(what, back)
+        world.status(HEALTHY)
+
+
+@contextmanager
+def status(world: World, **changes: t.Any) -> Iterator[None]:
+    """Another status, taken back."""
+    world.status({**copy.deepcopy(HEALTHY), **changes})
+    try:
+        yield
+    finally:
+        world.status(HEALTHY)
+
+
+def metadata(**marks: Json) -> tuple[Json, Json]:
+    """A merge patch of metadata, and the one that takes it back."""
+    return (
+        {"metadata": marks},
+        {"metadata": {name: dict.fromkeys(values) for name, values in marks.items()}},
+    )
+
+
+class TestWithoutKubeVirt:
+    def test_there_is_no_kubevirt_at_all(self, bare_world: World) -> None:
+        with untouched(bare_world):
+            refused(bare_world.upgrade(), "[kubevirt.absent]", "There is no KubeVirt object")
+
+    def test_info_says_that_it_is_absent(self, bare_world: World) -> None:
+        result = bare_world.lab.module("kubevirt_info", {})
+        assert (result.code, result.data["state"]) == (0, "absent")
+
+
+class TestTheKubeVirtObject:
+    def test_two_of_them(self, world: World) -> None:
+        second = world.lab.get(*KUBEVIRT)
+        second["metadata"] = {"name": "second", "namespace": "default"}
+        del second["status"]
+        world.lab.apply(second)
+        try:
+            with untouched(world):
+                refused(world.upgrade(), "[kubevirt.multiple]", "KubeVirt default/second", "KubeVirt kubevirt/kubevirt")
+        finally:
+            world.lab.kubectl("delete", "kubevirt", "second", "-n", "default")
+
+    def test_being_deleted(self, world: World) -> None:
+        with changed(
+            world, KUBEVIRT, {"metadata": {"finalizers": ["example.com/keep"]}}, {"metadata": {"finalizers": None}}
+        ):
+            world.lab.kubectl("delete", *KUBEVIRT, "--wait=false")
+            with untouched(world):
+                refused(world.upgrade(), "[kubevirt.deleting]")
+            world.patch(KUBEVIRT, {"metadata": {"finalizers": None}})
+            world.lab.kubectl("create", "-f", "-", stdin=lab("cr"))
+
+    def test_pinned_by_image_tag(self, world: World) -> None:
+        with changed(world, KUBEVIRT, {"spec": {"imageTag": FROM}}, {"spec": {"imageTag": None}}), untouched(world):
+            refused(world.upgrade(), "[upgrade.pinned]", f"imageTag={FROM}")
+
+    def test_on_its_way_to_another_version(self, world: World) -> None:
+        with status(world, targetKubeVirtVersion="v1.7.4", targetDeploymentID="ffff"), untouched(world):
+            refused(world.upgrade(), "[upgrade.hop-in-progress]", "from v1.7.0 to v1.7.4", "version: v1.7.4")
+
+    def test_unhealthy_for_another_reason(self, world: World) -> None:
+        conditions = [
+            {
+                "type": "Available",
+                "status": "False",
+                "reason": "DeploymentInProgress",
+                "message": "Deploying version v1.7.0",
+            },
+            {
+                "type": "Progressing",
+                "status": "True",
+                "reason": "DeploymentInProgress",
+                "message": "Deploying version v1.7.0",
+            },
+            {
+                "type": "Degraded",
+                "status": "False",
+                "reason": "DeploymentInProgress",
+                "message": "Deploying version v1.7.0",
+            },
+        ]
+        with status(world, conditions=conditions), untouched(world):
+            refused(
+                world.upgrade(),
+                "[kubevirt.unhealthy]",
+                "degraded",
+                "DeploymentInProgress",
+                "accept: [kubevirt.unhealthy]",
+            )
+
+    def test_operator_gone(self, world: World) -> None:
+        operator = world.lab.get(*OPERATOR)
+        world.lab.kubectl("delete", *OPERATOR)
+        try:
+            with untouched(world):
+                refused(world.upgrade(), "[kubevirt.operator-absent]", "Deployment kubevirt/virt-operator")
+        finally:
+            operator["metadata"] = {key: operator["metadata"][key] for key in ("name", "namespace", "labels")}
+            world.lab.kubectl("create", "-f", "-", stdin=_yaml(operator))
+
+
+VERSIONS: list[tuple[Json, tuple[str, ...]]] = [
+    ({"version": "v1.9.0"}, ("[version.skips-minor]", "v1.8.4 first")),
+    ({"version": "v1.6.6"}, ("[version.downgrade]", "runs v1.7.0, which is newer than v1.6.6")),
+    ({"version": "v0.16.0"}, ("[version.before-first-supported]",)),
+    ({"version": "latest"}, ("version", "latest")),
+    ({"version": "1.8"}, ("version", "1.8")),
+    ({"version": "v1.8.1", "strict_patches": True}, ("[version.not-latest-patch]", "v1.8.4")),
+    ({"version": "v1.7.4"}, ("[manifest.version-differs]", "It declares v1.8.4, and v1.7.4 is wanted")),
+]
+
+
+@pytest.mark.parametrize(("params", "words"), VERSIONS, ids=lambda value: str(value) if isinstance(value, dict) else "")
+def test_a_version_that_cannot_be_gone_to(world: World, params: Json, words: tuple[str, ...]) -> None:
+    with untouched(world):
+        refused(world.upgrade(**params), *words)
+
+
+OWNERS: list[tuple[str, tuple[str, ...], Json, Json, str]] = [
+    (
+        "owner.argo-cd",
+        OPERATOR,
+        *metadata(annotations={"argocd.argoproj.io/tracking-id": "virt:apps/Deployment:kubevirt/x"}),
+        "virt",
+    ),
+    ("owner.flux", OPERATOR, *metadata(labels={"kustomize.toolkit.fluxcd.io/name": "infra"}), "infra"),
+    ("owner.helm", OPERATOR, *metadata(annotations={"meta.helm.sh/release-name": "kv"}), "kv"),
+    ("owner.kapp", OPERATOR, *metadata(labels={"kapp.k14s.io/app": "1700000000"}), "kapp"),
+    ("owner.fleet", OPERATOR, *metadata(annotations={"objectset.rio.cattle.io/id": "harvester"}), "Harvester"),
+    (
+        "owner.olm",
+        OPERATOR,
+        *metadata(labels={"olm.owner": "kubevirtoperator.1.7.0", "olm.owner.kind": "ClusterServiceVersion"}),
+        "kubevirtoperator.1.7.0",
+    ),
+    ("owner.hco", KUBEVIRT, *metadata(labels={"app.kubernetes.io/managed-by": "hco-operator"}), "HyperConverged"),
+    (
+        "owner.ocm",
+        OPERATOR,
+        {
+            "metadata": {
+                "ownerReferences": [
+                    {
+                        "apiVersion": "work.open-cluster-management.io/v1",
+                        "kind": "AppliedManifestWork",
+                        "name": "kv",
+                        "uid": "1",
+                    }
+                ]
+            }
+        },
+        {"metadata": {"ownerReferences": None}},
+        "kv",
+    ),
+]
+
+
+@pytest.mark.parametrize(("id", "what", "patch", "back", "word"), OWNERS, ids=[owner[0] for owner in OWNERS])
+def test_somebody_else_manages_it(
+    world: World, id: str, what: tuple[str, ...], patch: Json, back: Json, word: str
+) -> None:
+    with changed(world, what, patch, back), untouched(world):
+        refused(world.upgrade(), f"[{id}]", word, "Do: ")
+
+
+class TestTheManifest:
+    def test_for_another_namespace(self, world: World, tmp_path: Path) -> None:
+        other = tmp_path / "operator.yaml"
+        other.write_text(
+            world.manifests[TO]
+            .read_text()
+            .replace("namespace: kubevirt", "namespace: virt")
+            .replace("  name: kubevirt\n", "  name: virt\n")
+        )
+        with untouched(world):
+            refused(world.upgrade(manifest=str(other)), "[manifest.namespace-differs]", "manifest_namespace: kubevirt")
+
+    def test_of_another_registry(self, world: World, tmp_path: Path) -> None:
+        other = tmp_path / "operator.yaml"
+        other.write_text(world.manifests[TO].read_text().replace("quay.io/kubevirt", "registry.example.com/kv"))
+        with untouched(world):
+            refused(
+                world.upgrade(manifest=str(other)), "[manifest.registry-differs]", "image_registry: quay.io/kubevirt"
+            )
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            (lambda text: text[: len(text) // 2], ("cannot be used",)),
+            (
+                lambda text: text.replace("virt-operator", "cdi-operator").replace("kubevirt", "cdi"),
+                ("cannot be used",),
+            ),
+            (lambda text: "<html>\n<body>Log in</body></html>", ("cannot be used",)),
+            (lambda text: "", ("cannot be used",)),
+        ],
+        ids=["truncated", "of another project", "a login page", "empty"],
+    )
+    def test_that_is_none(
+        self, world: World, tmp_path: Path, text: Callable[[str], str], words: tuple[str, ...]
+    ) -> None:
+        bad = tmp_path / "operator.yaml"
+        bad.write_text(text(world.manifests[TO].read_text()))
+        with untouched(world):
+            refused(world.upgrade(manifest=str(bad)), "manifest: ", str(bad), *words)
+
+    def test_with_another_checksum(self, world: World) -> None:
+        with untouched(world):
+            refused(world.upgrade(manifest_checksum=f"sha256:{'0' * 64}"), "manifest_checksum", "sha256:0000")
+
+    def test_that_is_not_there(self, world: World) -> None:
+        with untouched(world):
+            refused(world.upgrade(manifest="/no/such/file.yaml"), "/no/such/file.yaml", "cannot be read")
+
+    def test_from_an_address_that_does_not_answer(self, world: World) -> None:
+        with untouched(world):
+            refused(
+                world.upgrade(manifest="https://127.0.0.1:1/operator.yaml"),
+                "https://127.0.0.1:1/operator.yaml",
+                "cannot be fetched",
+            )
+
+    def test_from_an_address_without_protection(self, world: World) -> None:
+        with untouched(world):
+            refused(world.upgrade(manifest="http://127.0.0.1:1/operator.yaml"), "manifest_checksum")
+
+
+class TestTheCluster:
+    def test_is_not_the_expected_one(self, world: World) -> None:
+        with untouched(world):
+            refused(world.upgrade(expected_cluster_uid="0000"), "[cluster.wrong-uid]", "not 0000")
+
+    def test_does_not_answer(self, world: World) -> None:
+        result = world.upgrade(kubeconfig=None, host="https://127.0.0.1:1", api_key="x")
+        refused(result, "https://127.0.0.1:1 does not answer")
+
+    def test_the_context_does_not_exist(self, world: World) -> None:
+        refused(world.upgrade(context="nosuch"), "nosuch")
+
+    def test_the_environment_names_another_cluster(self, world: World) -> None:
+        env = {"K8S_AUTH_HOST": "https://127.0.0.1:1", "K8S_AUTH_API_KEY": "secret-of-another-cluster"}
+        with untouched(world):
+            result = world.upgrade(env=env)
+        refused(result, "K8S_AUTH_HOST", "K8S_AUTH_API_KEY", "kubeconfig")
+        assert "secret-of-another-cluster" not in str(result.data)
+
+    def test_the_user_may_only_read(self, world: World) -> None:
+        world.lab.kubectl("create", "serviceaccount", "reader", "-n", "default")
+        world.lab.kubectl("create", "clusterrole", "read-all", "--verb=get,list,watch", "--resource=*.*")
+        world.lab.kubectl(
+            "create", "clusterrolebinding", "reader", "--clusterrole=read-all", "--serviceaccount=default:reader"
+        )
+        token = world.lab.kubectl("create", "token", "reader", "-n", "default").strip()
+        before = world.fingerprint()
+        result = world.lab.module(
+            "kubevirt_upgrade",
+            {
+                "kubeconfig": None,
+                "host": _endpoint(world),
+                "api_key": token,
+                "validate_certs": False,
+                "version": TO,
+                "manifest": str(world.manifests[TO]),
+            },
+        )
+        refused(result, "Forbidden", "Nothing was changed")
+        assert world.fingerprint() == before
+
+
+def test_an_id_that_does_not_exist_cannot_be_accepted(world: World) -> None:
+    with untouched(world):
+        refused(world.upgrade(accept=["owner.argocd"]), "accept", "owner.argocd")
+
+
+def test_what_nobody_can_accept_stays_refused(world: World) -> None:
+    with untouched(world):
+        refused(world.upgrade(version="v1.9.0", accept=["version.skips-minor"]), "[version.skips-minor]")
+
+
+def _endpoint(world: World) -> str:
+    return t.cast(str, world.lab.module("kubevirt_info", {}).data["cluster"]["endpoint"])
+
+
+def _yaml(value: Json) -> str:
+    return t.cast(str, yaml.safe_dump(value))

@@ -1,0 +1,193 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The command line of the lab."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from kvlab import builds, cache, cgroups, cluster, kubectl, kubevirt, kwok, leftovers, manifests, netns, node, packages
+from kvlab import vms
+from kvlab.lab import Lab, existing
+from kvlab.processes import CommandFailed, components, pid_of
+from kvlab.waiting import TimedOut, say
+
+
+def up(lab: Lab, *, api_only: bool) -> None:
+    """Start a lab; what a killed run left under the same name is cleared first."""
+    with cache.locked(f"lab-{lab.name}"):
+        if is_complete(lab):
+            if lab.recorded()["api_only"] != api_only:
+                raise SystemExit(f"the lab {lab.name} is up in the other form; bring it down first")
+            say(f"the lab {lab.name} is up")
+            return
+        packages.ensure(packages.NETWORK if api_only else packages.NETWORK | packages.NODE)
+        builds.ensure(builds.API_SETS if api_only else tuple(builds.SETS))
+        started = time.monotonic()
+        leftovers.clear(lab)
+        shutil.rmtree(lab.logs, ignore_errors=True)
+        cache.directory("labs", lab.name)
+        cache.directory("logs", lab.name)
+        cgroups.create(lab)
+        netns.create(lab)
+        cluster.make_certificates(lab)
+        cluster.start_api(lab)
+        if not api_only:
+            cluster.start_controllers(lab)
+            kwok.start_workers(lab)
+            kwok.start_guests(lab)
+            node.start_node(node.control_plane(lab), node.image_archives(builds.KUBEVIRT_VERSIONS))
+        lab.record(api_only=api_only)
+        say(f"the lab {lab.name} is up after {time.monotonic() - started:.0f} s")
+
+
+def down(labs: list[Lab]) -> None:
+    """End labs, whether they are complete or not."""
+    for lab in labs:
+        with cache.locked(f"lab-{lab.name}"):
+            leftovers.clear(lab)
+        say(f"the lab {lab.name} is down")
+
+
+def is_complete(lab: Lab) -> bool:
+    """Whether the lab was brought up to the end and all its processes run."""
+    return bool(lab.recorded()) and all(pid_of(lab, component) for component in components(lab))
+
+
+def status(lab: Lab) -> int:
+    """Print what runs; 0 if the lab is complete, else 1."""
+    if not lab.state.exists():
+        print(f"the lab {lab.name} is down")
+        return 1
+    complete = is_complete(lab)
+    print(f"the lab {lab.name} is {'up' if complete else 'not complete'}")
+    for component in components(lab):
+        pid = pid_of(lab, component)
+        print(f"  {component:28} {f'pid {pid}' if pid else 'ended'}")
+    if complete:
+        print(f"  kubeconfig {lab.kubeconfig}\n  audit log  {lab.audit_log}")
+    return 0 if complete else 1
+
+
+def shell(lab: Lab) -> None:
+    """Become a shell in the lab's network namespace."""
+    tools = {str(builds.SETS[name].programs) for name in builds.SETS}
+    os.environ["KUBECONFIG"] = str(lab.kubeconfig_of("super-admin"))
+    os.environ["PATH"] = os.pathsep.join([*sorted(tools), os.environ["PATH"]])
+    become(netns.inside(lab, [os.environ.get("SHELL", "/bin/sh")]))
+
+
+def logs(lab: Lab, component: str) -> None:
+    """Print a component's log, also of a lab that is down."""
+    path = lab.logs / f"{component}.log"
+    if not path.exists():
+        present = ", ".join(sorted(log.stem for log in lab.logs.glob("*.log")))
+        raise SystemExit(f"there is no log of {component}; there is: {present or 'nothing'}")
+    with path.open(encoding="utf-8", errors="replace") as log:
+        shutil.copyfileobj(log, sys.stdout)
+
+
+def become(command: list[str | Path]) -> None:
+    """Replace this process by a command."""
+    words = [str(word) for word in command]
+    os.execvp(words[0], words)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser(
+        prog="tests/lab", description="A real KubeVirt on this machine. See tests/lab/README.md."
+    )
+    commands = top.add_subparsers(dest="command", required=True)
+
+    def command(name: str, text: str, *, of_lab: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        if of_lab:
+            added.add_argument("--name", default="lab", help="which lab (default: lab)")
+        return added
+
+    build = command("build", "build what the lab runs, as far as the cache lacks it", of_lab=False)
+    build.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(builds.SETS)} (default: all)")
+    command("up", "start a lab").add_argument("--api-only", action="store_true", help="only etcd and the apiserver")
+    command("down", "end a lab").add_argument("--all", action="store_true", help="end every lab of this cache")
+    command("status", "what runs")
+    command("kubeconfig", "the path of an administrator's kubeconfig for use outside of the lab's namespace")
+    command("audit-log", "the path of the apiserver's audit log")
+    command("shell", "a shell in the lab's network namespace")
+    command("logs", "the log of a component").add_argument("component")
+    command("kubectl", "kubectl as the administrator").add_argument("arguments", nargs="*", metavar="-- ARGUMENT")
+    manifest = command("manifest", "the path of a release's kubevirt-operator.yaml", of_lab=False)
+    manifest.add_argument("version", choices=builds.KUBEVIRT_VERSIONS)
+    command("cr", "the KubeVirt CR of the lab", of_lab=False)
+    kv = command("kubevirt", "install or uninstall KubeVirt", of_lab=False).add_subparsers(dest="action", required=True)
+    install = kv.add_parser("install", help="install a release and wait until it is done")
+    install.add_argument("version", choices=builds.KUBEVIRT_VERSIONS)
+    install.add_argument("--how", choices=kubevirt.HOW, default="kubectl-create")
+    vm = command("vm", "create or migrate VMs", of_lab=False).add_subparsers(dest="action", required=True)
+    create = vm.add_parser("create", help="create VMs and wait until they run")
+    create.add_argument("count", type=int)
+    migrate = vm.add_parser("migrate", help="migrate a VM and wait for its end")
+    migrate.add_argument("vm")
+    for action in (create, migrate):
+        action.add_argument("--namespace", default="default")
+    for action in (install, kv.add_parser("uninstall", help="delete the CR, then the operator"), create, migrate):
+        action.add_argument("--name", default="lab", help="which lab (default: lab)")
+    return top
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Do what was asked for; the exit code."""
+    lab = Lab(getattr(asked, "name", "lab"))
+    match asked.command, getattr(asked, "action", None):
+        case "build", _:
+            if unknown := set(asked.sets) - set(builds.SETS):
+                raise SystemExit(f"there is no set {', '.join(sorted(unknown))}; there is {', '.join(builds.SETS)}")
+            builds.ensure(tuple(asked.sets) or tuple(builds.SETS))
+        case "up", _:
+            up(lab, api_only=asked.api_only)
+        case "down", _:
+            down(existing() if asked.all else [lab])
+        case "status", _:
+            return status(lab)
+        case "kubeconfig", _:
+            print(lab.kubeconfig)
+        case "audit-log", _:
+            print(lab.audit_log)
+        case "shell", _:
+            shell(lab)
+        case "logs", _:
+            logs(lab, asked.component)
+        case "kubectl", _:
+            become(kubectl.command(lab, *asked.arguments))
+        case "manifest", _:
+            builds.ensure((f"kubevirt-{asked.version}",))
+            print(manifests.operator(asked.version))
+        case "cr", _:
+            print(manifests.CR.read_text(encoding="utf-8"), end="")
+        case "kubevirt", "install":
+            kubevirt.install(lab, asked.version, asked.how)
+        case "kubevirt", "uninstall":
+            kubevirt.uninstall(lab)
+        case "vm", "create":
+            print("\n".join(vms.create(lab, asked.count, asked.namespace)))
+        case "vm", "migrate":
+            phase = vms.migrate(lab, asked.vm, asked.namespace)
+            print(phase)
+            return 0 if phase == "Succeeded" else 1
+    return 0
+
+
+def main() -> int:
+    """Run the command line."""
+    try:
+        return run(parser().parse_args())
+    except (TimedOut, CommandFailed, RuntimeError) as failure:
+        say(f"failed: {failure}")
+        return 1

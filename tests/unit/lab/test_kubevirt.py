@@ -1,0 +1,86 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from kvlab import guests, kubevirt, manifests, vms
+from yaml import safe_load, safe_load_all
+
+
+def cr(**changes: t.Any) -> dict[str, t.Any]:
+    conditions = {"Available": "True", "Progressing": "False", "Degraded": "False", "Created": "True"}
+    conditions |= changes.pop("conditions", {})
+    status = {
+        "conditions": [{"type": kind, "status": value, "reason": "R"} for kind, value in conditions.items()],
+        "targetKubeVirtVersion": "v1.8.4",
+        "observedKubeVirtVersion": "v1.8.4",
+        "targetDeploymentID": "a",
+        "observedDeploymentID": "a",
+        "observedGeneration": 3,
+    }
+    return {"metadata": {"generation": 3}, "status": status | changes}
+
+
+def test_done() -> None:
+    assert kubevirt.why_not_done(cr(), "v1.8.4") == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"conditions": {"Available": "False"}}, "Available=False (R)"),
+        ({"conditions": {"Progressing": "True", "Degraded": "True"}}, "Progressing=True (R), Degraded=True (R)"),
+        ({"targetKubeVirtVersion": "v1.7.0"}, "targetKubeVirtVersion is v1.7.0"),
+        ({"observedKubeVirtVersion": "v1.7.0"}, "observedKubeVirtVersion is v1.7.0"),
+        ({"observedGeneration": 2}, "the last change of the CR is not observed"),
+        ({"observedDeploymentID": "b"}, "the observed deployment is not the target"),
+    ],
+)
+def test_not_done_says_why(changes: dict[str, t.Any], said: str) -> None:
+    assert kubevirt.why_not_done(cr(**changes), "v1.8.4") == said
+
+
+def test_a_cr_without_status_is_not_done() -> None:
+    assert "no Available" in kubevirt.why_not_done({"metadata": {"generation": 1}}, "v1.8.4")
+
+
+@pytest.mark.parametrize(
+    ("present", "names"),
+    [([], ["vm-1", "vm-2"]), (["vm-7", "vm-3", "mine", "vm-x"], ["vm-8", "vm-9"])],
+)
+def test_names_of_further_vms(present: list[str], names: list[str]) -> None:
+    assert vms.next_names(present, 2) == names
+
+
+def test_a_vm_tolerates_the_taint_of_the_simulated_nodes() -> None:
+    template = safe_load((manifests.DATA / "vm.yaml").read_text(encoding="utf-8"))
+    made = vms.machine(template, "vm-1", "other")
+    assert made["metadata"] == {"name": "vm-1", "namespace": "other"}
+    assert template["metadata"] == {}
+    tolerated = {toleration["key"] for toleration in made["spec"]["template"]["spec"]["tolerations"]}
+    nodes = safe_load_all((manifests.DATA / "workers.yaml").read_text(encoding="utf-8"))
+    assert {taint["key"] for node in nodes for taint in node["spec"]["taints"]} == tolerated
+
+
+@pytest.mark.parametrize(
+    ("line", "pod"),
+    [
+        ("default,true,,source,target\n", ("default", "source")),
+        ("default,true,true,source,target\n", ("default", "target")),
+        ("default,,,source,target\n", None),
+        ("default,,,,\n", None),
+    ],
+)
+def test_the_pod_in_which_no_guest_is_after_a_migration(line: str, pod: tuple[str, str] | None) -> None:
+    assert guests.left_pod(line) == pod
+
+
+def test_vmi_stages_write_as_the_user_that_virt_api_lets_write() -> None:
+    stages = safe_load_all((manifests.DATA / "stages-virt-handler.yaml").read_text(encoding="utf-8"))
+    vmi_stages = [stage for stage in stages if stage["spec"]["resourceRef"]["kind"] == "VirtualMachineInstance"]
+    users = {patch["impersonation"]["username"] for stage in vmi_stages for patch in stage["spec"]["next"]["patches"]}
+    assert users == {"system:serviceaccount:kubevirt:kubevirt-controller"}

@@ -1,0 +1,247 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""docs/variables.md is true: its names and defaults are those of the playbooks, the roles and the modules."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+from jinja2 import nodes
+
+ROOT = Path(__file__).resolve().parents[2]
+JINJA = jinja2.Environment(autoescape=False)  # only parses
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
+PLAYBOOKS = ("upgrade", "status")
+NOTHING = (None, "")
+REQUIRED = "required"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. ``default`` is a value, or REQUIRED."""
+
+    playbook_variable: str
+    playbooks: tuple[str, ...]
+    role_variables: tuple[str, ...]
+    option: str
+    default: Any
+
+
+def quoted(cell: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"`([^`]*)`", cell))
+
+
+def table() -> list[Row]:
+    rows = []
+    for line in (ROOT / "docs/variables.md").read_text().splitlines():
+        if line.startswith("| `"):
+            playbook, playbooks, roles, option, default, _meaning = (
+                cell.strip() for cell in line.strip("|").split(" |")
+            )
+            rows.append(
+                Row(
+                    playbook_variable=quoted(playbook)[0],
+                    playbooks=tuple(name.strip() for name in playbooks.split(",")),
+                    role_variables=quoted(roles),
+                    option=next(iter(quoted(option)), ""),
+                    default=REQUIRED if default == REQUIRED else json.loads(quoted(default)[0]),
+                )
+            )
+    return rows
+
+
+ROWS = table()
+each_row = pytest.mark.parametrize("row", [pytest.param(row, id=row.playbook_variable) for row in ROWS])
+each_role = pytest.mark.parametrize("role", ROLES)
+
+
+def load(path: str) -> Any:
+    return yaml.safe_load((ROOT / path).read_text())
+
+
+def play(name: str) -> dict[str, Any]:
+    plays = load(f"playbooks/{name}.yml")
+    assert len(plays) == 1
+    return dict(plays[0])
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+
+
+def variable_and_default(expression: str) -> tuple[str, Any]:
+    """The one variable of a Jinja expression, and its default: a constant, None for omit, or REQUIRED."""
+    tree = JINJA.parse(expression)
+    variables = [name.name for name in tree.find_all(nodes.Name) if name.name not in ("omit", "undef")]
+    assert len(variables) == 1, f"{expression} is not of one variable"
+    fallback = next((f.args[0] for f in tree.find_all(nodes.Filter) if f.name == "default"), None)
+    if fallback is None:
+        either = next(iter(tree.find_all(nodes.Or)), None)
+        return variables[0], REQUIRED if either is None else None
+    return variables[0], None if isinstance(fallback, nodes.Name) else fallback.as_const()
+
+
+def variables_of(value: Any) -> set[str]:
+    return {name.name for text in strings(value) for name in JINJA.parse(text).find_all(nodes.Name)}
+
+
+def role_calls() -> dict[str, dict[str, str]]:
+    """What upgrade.yml hands to each role."""
+    return {entry["role"].rpartition(".")[2]: entry["vars"] for entry in play("upgrade")["roles"]}
+
+
+def module_task(role: str) -> tuple[str, dict[str, str]]:
+    """The module that a role calls, and its options."""
+    for task in load(f"roles/{role}/tasks/main.yml"):
+        for key, options in task.items():
+            if key.startswith("kubevirt.lifecycle."):
+                return key.rpartition(".")[2], options
+    raise AssertionError(f"role {role} calls no module of the collection")
+
+
+def constant(path: str, name: str) -> str:
+    """The value of a string constant in a Python file, without importing it."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
+            return str(ast.literal_eval(node.value))
+    raise AssertionError(f"{path} has no {name}")
+
+
+def documented_options(module: str) -> dict[str, dict[str, Any]]:
+    """The module's options as DOCUMENTATION and our own fragment describe them, without those of kubernetes.core."""
+    fragment = yaml.safe_load(constant("plugins/doc_fragments/attributes.py", "DOCUMENTATION"))
+    return {
+        **fragment["options"],
+        **yaml.safe_load(constant(f"plugins/modules/{module}.py", "DOCUMENTATION"))["options"],
+    }
+
+
+def argument_spec(operation: str) -> dict[str, dict[str, Any]]:
+    name = f"ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.{operation}"
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        pytest.skip(f"{name} cannot be imported here: {error}")
+    spec: dict[str, dict[str, Any]] = module.ARGUMENT_SPEC
+    return spec
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two defaults mean the same; empty text is how roles and playbooks say that an option is left out."""
+    return (left in NOTHING and right in NOTHING) or (type(left) is type(right) and left == right)
+
+
+def rows_of_role(role: str) -> dict[str, Row]:
+    return {variable: row for row in ROWS for variable in row.role_variables if variable.startswith(f"{role}_")}
+
+
+def test_no_row_is_there_twice() -> None:
+    names = [row.playbook_variable for row in ROWS]
+    assert sorted(names) == sorted(set(names))
+    assert names, "the table was not found"
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_the_table_has_exactly_the_variables_that_a_playbook_reads(name: str) -> None:
+    content = play(name)
+    made_here = {*content["vars"], *(task["register"] for task in content.get("tasks", []) if "register" in task)}
+    read = {one for one in variables_of(content) if one.startswith("kubevirt_")} - made_here
+    assert read == {row.playbook_variable for row in ROWS if name in row.playbooks}
+
+
+def test_the_table_names_no_other_playbook() -> None:
+    assert {name for row in ROWS for name in row.playbooks} == set(PLAYBOOKS)
+
+
+@each_role
+def test_the_playbook_hands_each_role_the_variables_of_the_table(role: str) -> None:
+    handed = {variable: variable_and_default(expression)[0] for variable, expression in role_calls()[role].items()}
+    assert handed == {variable: row.playbook_variable for variable, row in rows_of_role(role).items()}
+
+
+@each_role
+def test_a_roles_options_are_those_of_the_table(role: str) -> None:
+    options = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert set(options) == set(rows_of_role(role))
+
+
+@each_role
+def test_a_role_hands_its_variables_to_the_options_of_the_table(role: str) -> None:
+    module, options = module_task(role)
+    handed = {option: variable_and_default(expression)[0] for option, expression in options.items()}
+    known = documented_options(module)
+    assert handed == {row.option: variable for variable, row in rows_of_role(role).items() if row.option in known}
+
+
+@each_row
+def test_the_default_is_the_same_in_every_place(row: Row) -> None:
+    found: dict[str, Any] = {}
+    upgrade = [*role_calls().values(), *play("upgrade")["module_defaults"].values()]
+    status = [*(task.get("kubevirt.lifecycle.kubevirt_info", {}) for task in play("status")["tasks"])]
+    status += play("status")["module_defaults"].values()
+    for playbook, calls in (("upgrade.yml", upgrade), ("status.yml", status)):
+        for target, expression in ((t, e) for call in calls for t, e in call.items()):
+            if variable_and_default(expression)[0] == row.playbook_variable:
+                found[f"{playbook}, {target}"] = variable_and_default(expression)[1]
+    for role in ROLES:
+        for variable in set(row.role_variables) & set(rows_of_role(role)):
+            defaults = load(f"roles/{role}/defaults/main.yml")
+            option = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"][variable]
+            found[f"{variable}, defaults"] = defaults.get(variable, REQUIRED)
+            found[f"{variable}, argument spec"] = REQUIRED if option.get("required") else option.get("default")
+            module = module_task(role)[0]
+            documented = documented_options(module).get(row.option)
+            if documented is not None:
+                needed = documented.get("required", False)
+                found[f"{module}, documentation"] = REQUIRED if needed else documented.get("default")
+    if row.playbook_variable == "kubevirt_hosts":
+        assert f"default('{row.default}' if" in play("upgrade")["vars"]["kubevirt_pattern"]
+        assert play("upgrade")["vars"] == play("status")["vars"]
+        return
+    assert found
+    assert {place: value for place, value in found.items() if not same(value, row.default)} == {}
+
+
+@each_role
+def test_a_role_checks_the_types_that_the_module_documents(role: str) -> None:
+    documented = documented_options(module_task(role)[0])
+    options = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    for variable, row in rows_of_role(role).items():
+        if row.option in documented:
+            wanted = {key: documented[row.option].get(key) for key in ("type", "elements", "choices")}
+            # An empty path would become the working directory, so a role takes a path as text.
+            wanted["type"] = "str" if wanted["type"] == "path" else wanted["type"]
+            assert {key: options[variable].get(key) for key in wanted} == wanted, variable
+
+
+def test_the_table_has_every_option_of_the_upgrade() -> None:
+    assert set(documented_options("kubevirt_upgrade")) <= {row.option for row in ROWS}
+
+
+@pytest.mark.parametrize("module", ["kubevirt_info", "kubevirt_upgrade"])
+def test_the_documentation_describes_the_argument_spec(module: str) -> None:
+    spec = argument_spec(module.removeprefix("kubevirt_"))
+    documented = documented_options(module)
+    keys = ("type", "elements", "choices", "default", "required")
+    assert {name: {key: option.get(key) for key in keys} for name, option in spec.items()} == {
+        name: {key: option.get(key) for key in keys} for name, option in documented.items()
+    }
