@@ -141,12 +141,30 @@ _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 
 # Fields that the API server does not store while they are empty, false or zero.
 _NOT_STORED_EMPTY = frozenset(
-    "annotations labels finalizers nodeSelector tolerations imagePullSecrets initContainers volumes args command env ports "
-    "volumeMounts limits requests add drop subjects secrets rules shortNames categories additionalPrinterColumns".split()
+    (
+        *("annotations", "labels", "finalizers", "nodeSelector", "tolerations", "imagePullSecrets", "initContainers"),
+        *(
+            "volumes",
+            "args",
+            "command",
+            "env",
+            "ports",
+            "volumeMounts",
+            "limits",
+            "requests",
+            "add",
+            "drop",
+            "subjects",
+        ),
+        *("secrets", "rules", "shortNames", "categories", "additionalPrinterColumns"),
+    )
 )
 _NOT_STORED_FALSE = frozenset(
-    "globalDefault readOnly hostNetwork hostPID hostIPC paused stdin stdinOnce tty minReadySeconds initialDelaySeconds "
-    "hostPort preserveUnknownFields deprecated nullable priority".split()
+    (
+        *("globalDefault", "readOnly", "hostNetwork", "hostPID", "hostIPC", "paused", "stdin", "stdinOnce", "tty"),
+        *("minReadySeconds", "initialDelaySeconds", "hostPort", "preserveUnknownFields", "deprecated", "nullable"),
+        *("priority"),
+    )
 )
 _NOT_STORED_BLANK = frozenset({"value", "description", "namespace"})
 

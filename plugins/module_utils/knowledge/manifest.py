@@ -13,6 +13,11 @@ import typing as t
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+try:
+    import yaml
+except ImportError:  # said when a manifest is to be read
+    yaml = None  # type: ignore[assignment]
+
 Object = Mapping[str, t.Any]
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -169,12 +174,8 @@ def checksum_matches(data: bytes, checksum: str) -> bool:
 
 
 def _documents(text: str) -> Iterator[t.Any]:
-    try:
-        import yaml
-    except ImportError:
-        raise ManifestError(
-            "The Python library PyYAML is missing, so the manifest cannot be read; install it."
-        ) from None
+    if yaml is None:
+        raise ManifestError("The Python library PyYAML is missing, so the manifest cannot be read; install it.")
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise ManifestError(f"The manifest is larger than {MAX_BYTES // 1024 // 1024} MiB; {_WANTED}.")
     if text.lstrip("\ufeff \t\r\n")[:1] == "<":

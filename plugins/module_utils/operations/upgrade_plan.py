@@ -371,7 +371,8 @@ def _about_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> list[Fi
                 fix=f"Give the kubevirt-operator.yaml of {wish.version}, or ask for version: {declared}.",
             )
         )
-    if facts.registry and manifest.registry != facts.registry and wish.image_registry is None:
+    unknown = None in (facts.registry, manifest.registry)
+    if not unknown and manifest.registry != facts.registry and wish.image_registry is None:
         found.append(
             finding(
                 "manifest.registry-differs",

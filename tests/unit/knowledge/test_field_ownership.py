@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import field_ownership
 
 RECORDED = {
@@ -151,20 +150,29 @@ def test_the_fields_of_an_installer_move(manager, operation):
 
 @pytest.mark.parametrize(
     "manager",
-    ["kubevirt.lifecycle", "kube-controller-manager", "kube-apiserver", "kubelet", "virt-operator", "virt-controller"]
-    + ["kubectl-edit", "kubectl-patch", "kubectl-label", "kubectl-annotate", "kubectl-scale", "kubectl-set"]
-    + ["kubectl-rollout", "kubectl-taint", "kubectl-autoscale", "kubectl-expose"]
-    + [
-        "argocd-controller",
-        "kustomize-controller",
-        "helm",
-        "helm-controller",
-        "kapp-server",
-        "fleetagent",
-        "olm",
-        "catalog",
-    ]
-    + ["before-first-apply"],
+    [
+        *(
+            "kubevirt.lifecycle",
+            "kube-controller-manager",
+            "kube-apiserver",
+            "kubelet",
+            "virt-operator",
+            "virt-controller",
+        ),
+        *("kubectl-edit", "kubectl-patch", "kubectl-label", "kubectl-annotate", "kubectl-scale", "kubectl-set"),
+        *("kubectl-rollout", "kubectl-taint", "kubectl-autoscale", "kubectl-expose"),
+        *(
+            "argocd-controller",
+            "kustomize-controller",
+            "helm",
+            "helm-controller",
+            "kapp-server",
+            "fleetagent",
+            "olm",
+            "catalog",
+        ),
+        "before-first-apply",
+    ],
 )
 def test_the_fields_of_controllers_people_and_owners_stay(manager):
     assert field_ownership.migrated(role(entry(manager, labels_of("a")))) is None

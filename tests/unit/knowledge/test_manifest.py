@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
-
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import manifest
 
 RELEASE = (Path(__file__).parents[1] / "fixtures" / "kubevirt-operator-v1.7.0-trimmed.yaml").read_text()
@@ -165,7 +163,7 @@ def test_what_is_refused(text, message):
 
 
 def test_a_missing_yaml_library_is_said(monkeypatch):
-    monkeypatch.setitem(sys.modules, "yaml", None)
+    monkeypatch.setattr(manifest, "yaml", None)
     with pytest.raises(manifest.ManifestError, match="PyYAML is missing"):
         manifest.parse(RELEASE)
 
