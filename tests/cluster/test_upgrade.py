@@ -165,18 +165,21 @@ def operand_pods(running: Lab) -> dict[str, str]:
 def kill_when(condition: t.Callable[[], bool], command: list[str]) -> None:
     """Start a command and kill it, with all that it started, as soon as the condition holds."""
     process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=playbook_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        command, cwd=ROOT, env=playbook_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         wait_until(condition, seconds=120)
     finally:
-        subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
+        # Its children first asked, then all killed: a module outlives the ansible-playbook that started it.
+        for pid in [process.pid, *descendants(process.pid)]:
+            os.kill(pid, signal.SIGKILL)
         process.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process started, and theirs."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [one for child in map(int, children) for one in (child, *descendants(child))]
 
 
 def wait_until(condition: t.Callable[[], bool], seconds: float = 60) -> None:

@@ -92,11 +92,11 @@ class Api:
         except NotFound:
             return []
 
-    def snapshot(self, path: str, *, label_selector: str = "", field_selector: str = "") -> tuple[list[Json], str]:
+    def snapshot(self, path: str, *, label_selector: str = "") -> tuple[list[Json], str]:
         """All objects of the collection, and the resourceVersion to watch from."""
         items: list[Json] = []
         version = ""
-        for page in self._pages(path, label_selector, False, field_selector):
+        for page in self._pages(path, label_selector, False):
             items += page["items"]
             version = version or page["metadata"].get("resourceVersion", "")
         return items, version
@@ -139,12 +139,9 @@ class Api:
             query["dryRun"] = "All"
         return self._write("PATCH", path, operations, "application/json-patch+json", query)
 
-    def watch(
-        self, path: str, *, resource_version: str, seconds: int, label_selector: str = "", field_selector: str = ""
-    ) -> Watching:
+    def watch(self, path: str, *, resource_version: str, seconds: int, label_selector: str = "") -> Watching:
         """The changes of the collection at ``path`` after ``resource_version``, for at most ``seconds``."""
-        query = _query(labelSelector=label_selector, fieldSelector=field_selector)
-        query |= {
+        query = _selecting(label_selector) | {
             "watch": "true",
             "resourceVersion": resource_version,
             "allowWatchBookmarks": "true",
@@ -155,8 +152,8 @@ class Api:
             raise _error("GET", path, response.status, response.read(decode_content=True))
         return Watching(response, path)
 
-    def _pages(self, path: str, label_selector: str, metadata_only: bool, field_selector: str = "") -> Iterator[Json]:
-        query = _query(labelSelector=label_selector, fieldSelector=field_selector) | {"limit": PAGE}
+    def _pages(self, path: str, label_selector: str, metadata_only: bool) -> Iterator[Json]:
+        query = _selecting(label_selector) | {"limit": PAGE}
         accept = _METADATA_ONLY if metadata_only else "application/json"
         page = _with_items(self._read(path, query, accept=accept))
         yield page
@@ -260,8 +257,8 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield from (line for line in lines if line)
 
 
-def _query(**values: str) -> Json:
-    return {name: value for name, value in values.items() if value}
+def _selecting(label_selector: str) -> Json:
+    return {"labelSelector": label_selector} if label_selector else {}
 
 
 def _with_items(page: Json) -> Json:

@@ -28,7 +28,6 @@ class Source:
     name: str
     path: str
     label_selector: str = ""
-    field_selector: str = ""
 
 
 class Picture:
@@ -48,9 +47,7 @@ class Picture:
 
     def __enter__(self) -> Picture:
         for source in self._sources:
-            items, version = self._api.snapshot(
-                source.path, label_selector=source.label_selector, field_selector=source.field_selector
-            )
+            items, version = self._api.snapshot(source.path, label_selector=source.label_selector)
             self._objects[source.name] = {_key(item): item for item in items}
             threading.Thread(target=self._follow, args=(source, version), daemon=True).start()
         return self
@@ -107,7 +104,6 @@ class Picture:
             resource_version=version,
             seconds=WATCH_SECONDS,
             label_selector=source.label_selector,
-            field_selector=source.field_selector,
         )
         self._open[source.name] = watching
         for kind, item in watching:
@@ -118,9 +114,7 @@ class Picture:
 
     def _list_again(self, source: Source, version: str) -> str:
         try:
-            items, version = self._api.snapshot(
-                source.path, label_selector=source.label_selector, field_selector=source.field_selector
-            )
+            items, version = self._api.snapshot(source.path, label_selector=source.label_selector)
         except ApiError as error:
             self._events.put((source.name, "TROUBLE", str(error)))
         except ClusterError:

@@ -169,7 +169,7 @@ def checksum_matches(data: bytes, checksum: str) -> bool:
     wanted = checksum.strip().lower()
     if not _CHECKSUM.fullmatch(wanted):
         raise ManifestError(f"The checksum {checksum!r} is not sha256: with 64 or sha512: with 128 hexadecimal digits.")
-    algorithm, _, digest = wanted.partition(":")
+    algorithm, digest = wanted.split(":")
     return hashlib.new(algorithm, data).hexdigest() == digest
 
 

@@ -26,13 +26,8 @@ DEPLOYMENT_FAILED_PATIENCE = 120.0
 def sources(facts: Facts) -> list[Source]:
     """The collections in which a hop shows: the KubeVirt object, its Deployments, DaemonSets and pods."""
     namespace = facts.kubevirt_namespace
-    assert facts.kubevirt is not None
     return [
-        Source(
-            "kubevirt",
-            f"{facts.api}/namespaces/{namespace}/kubevirts",
-            field_selector=f"metadata.name={facts.kubevirt['metadata']['name']}",
-        ),
+        Source("kubevirt", f"{facts.api}/namespaces/{namespace}/kubevirts"),
         Source("deployments", f"/apis/apps/v1/namespaces/{namespace}/deployments"),
         Source("daemonsets", f"/apis/apps/v1/namespaces/{namespace}/daemonsets"),
         Source("pods", f"/api/v1/namespaces/{namespace}/pods", label_selector="kubevirt.io,kubevirt.io!=virt-launcher"),

@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import typing as t
+from collections.abc import Mapping
+
 from ..knowledge import workload_updates
 from ..knowledge.findings import Finding, finding
 from ..knowledge.objects import object_name
@@ -59,9 +62,11 @@ def findings_about_the_object(facts: Facts) -> list[Finding]:
 
 def findings_about_workloads(facts: Facts) -> list[Finding]:
     """VMs on old launchers, and updates that an unfinished upgrade holds back."""
-    found = []
+    found: list[Finding] = []
     kubevirt = facts.kubevirt
-    if kubevirt is not None and workload_updates.held_methods(kubevirt) is not None:
+    if kubevirt is None:
+        return found
+    if workload_updates.held_methods(kubevirt) is not None:
         found.append(
             finding(
                 "workloads.methods-held",
@@ -78,17 +83,16 @@ def findings_about_workloads(facts: Facts) -> list[Finding]:
                 "workloads.on-old-launchers",
                 object=f"{workloads.outdated} of {workloads.vmis} running VMs",
                 cause="They keep running on the virt-launcher of the version that started them until they are moved or restarted.",
-                fix=_how_to_move(facts),
+                fix=_how_to_move(kubevirt),
             )
         )
     return found
 
 
-def _how_to_move(facts: Facts) -> str:
-    assert facts.kubevirt is not None
-    methods = workload_updates.methods(facts.kubevirt)
+def _how_to_move(kubevirt: Mapping[str, t.Any]) -> str:
+    methods = workload_updates.methods(kubevirt)
     if methods:
         return f"virt-controller moves them by itself now ({', '.join(methods)} is set); look again in a while."
-    name, namespace = facts.kubevirt["metadata"]["name"], facts.kubevirt_namespace
+    name, namespace = kubevirt["metadata"]["name"], kubevirt["metadata"]["namespace"]
     patch = '{"spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}}'
     return f"Let virt-controller migrate them: kubectl patch kubevirt {name} -n {namespace} --type=merge -p '{patch}'"

@@ -47,7 +47,8 @@ QUIET = 5.0
 """Seconds without a live migration after the methods were emptied, for virt-controller to have seen it."""
 CATCH_UP = 60
 """Seconds that the operator gets to take in the last edit of the KubeVirt object before it counts as unhealthy."""
-TAKE_OVER_ATTEMPTS = 5
+ATTEMPTS = 5
+"""How often a write is made again from a fresh read when somebody else changed the object in between."""
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "version": {"type": "str", "required": True},
@@ -253,7 +254,6 @@ class _Execution:
             )
         for step in self._plan.steps:
             if step.action == "apply":
-                assert step.body is not None
                 try:
                     self._api.apply(step.path, step.body, rehearse=True)
                 except ApiError as error:
@@ -299,7 +299,6 @@ class _Execution:
             )
 
     def _apply(self, step: Step) -> None:
-        assert step.body is not None
         if self._take_over(step.path):
             self._written.append(step)
         self._api.apply(step.path, step.body)
@@ -308,7 +307,7 @@ class _Execution:
 
     def _take_over(self, path: str) -> bool:
         """Move the fields that one-shot tools left behind to our field manager; whether there were any."""
-        for _attempt in range(TAKE_OVER_ATTEMPTS):
+        for _attempt in range(ATTEMPTS):
             live = self._api.get_or_none(path)
             entries = field_ownership.migrated(live) if live else None
             if live is None or entries is None:

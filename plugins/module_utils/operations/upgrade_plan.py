@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import typing as t
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..knowledge import field_ownership, releases, workload_updates
 from ..knowledge.conditions import State, explanation, observed_version, state_of, target_version
@@ -66,7 +66,7 @@ class Step:
     object: str
     reason: str
     path: str = ""
-    body: Object | None = None
+    body: Object = field(default_factory=dict)
     before: Object | None = None
     after: Object | None = None
 
@@ -125,12 +125,12 @@ def arrived(facts: Facts, version: Version) -> bool:
 def findings_of_the_cluster(facts: Facts, wish: Wish) -> list[Finding]:
     """What speaks against this upgrade whatever the manifest says, the most fundamental first."""
     about_the_object = findings_about_the_object(facts)
-    if about_the_object:
+    if about_the_object or facts.kubevirt is None:
         return about_the_object
     return [
         *_about_versions(facts, wish),
-        *_about_pins(facts),
-        *_about_health(facts, wish),
+        *_about_pins(facts.kubevirt),
+        *_about_health(facts, facts.kubevirt, wish),
         *_about_owners(facts),
         *_about_the_server(facts),
     ]
@@ -156,21 +156,20 @@ def plan_of(
         migrations: The live migrations that have not finished.
     """
     version = running_version(facts)
-    if facts.kubevirt is None:
+    kubevirt = facts.kubevirt
+    if kubevirt is None:
         return Plan((), None, str(wish.version))
     applies = _applies(manifest, live)
-    hopping = not arrived(facts, wish.version) or any(
-        step.body and step.body["kind"] == "Deployment" for step in applies
-    )
+    hopping = not arrived(facts, wish.version) or any(step.body["kind"] == "Deployment" for step in applies)
     steps = [
-        *(_holding(facts) if hopping else []),
+        *(_holding(kubevirt) if hopping else []),
         *(_draining(migrations) if hopping else []),
         *applies,
     ]
     if wish.wait and (hopping or applies):
         steps.append(Step("wait", facts.kubevirt_name, f"until {wish.version} is deployed and ready"))
     if wish.wait or not hopping:
-        steps += _restoring(facts, wish, hopping=hopping)
+        steps += _restoring(kubevirt, wish, hopping=hopping)
     return Plan(tuple(steps), str(version) if version else None, str(wish.version))
 
 
@@ -269,9 +268,7 @@ def _about_the_release(wish: Wish) -> list[Finding]:
     return []
 
 
-def _about_pins(facts: Facts) -> list[Finding]:
-    kubevirt = facts.kubevirt
-    assert kubevirt is not None
+def _about_pins(kubevirt: Object) -> list[Finding]:
     pins = {
         field: kubevirt["spec"][field] for field in ("imageTag", "imageRegistry") if kubevirt.get("spec", {}).get(field)
     }
@@ -281,7 +278,7 @@ def _about_pins(facts: Facts) -> list[Finding]:
     return [
         finding(
             "upgrade.pinned",
-            object=facts.kubevirt_name,
+            object=object_name(kubevirt),
             cause=f"spec has {listed(f'{field}={value}' for field, value in pins.items())}; the operator keeps its operands "
             "there, whatever its own version is.",
             fix="If that is also what the operator itself says, remove the pin: kubectl patch kubevirt {name} -n {namespace} "
@@ -291,15 +288,13 @@ def _about_pins(facts: Facts) -> list[Finding]:
     ]
 
 
-def _about_health(facts: Facts, wish: Wish) -> list[Finding]:
-    kubevirt = facts.kubevirt
-    assert kubevirt is not None
+def _about_health(facts: Facts, kubevirt: Object, wish: Wish) -> list[Finding]:
     state = state_of(kubevirt)
     target = try_parse(target_version(kubevirt))
     observed = try_parse(observed_version(kubevirt))
     declared = try_parse(declared_version(facts.operator) if facts.operator else None)
     under_way = target if target != observed else declared if _rolled_out(facts.operator) else None
-    if under_way not in (None, observed, wish.version):
+    if under_way is not None and under_way not in (observed, wish.version):
         return [_hop_in_progress(facts, observed, under_way)]
     at_home = (State.HEALTHY, State.UPDATING, State.DEGRADED, State.FAILED)
     if state is State.HEALTHY or (state in at_home and wish.version in (target, declared)):
@@ -315,8 +310,7 @@ def _about_health(facts: Facts, wish: Wish) -> list[Finding]:
     ]
 
 
-def _hop_in_progress(facts: Facts, observed: Version | None, under_way: Version | None) -> Finding:
-    assert under_way is not None
+def _hop_in_progress(facts: Facts, observed: Version | None, under_way: Version) -> Finding:
     supported = observed is None or hop(observed, under_way) in (Hop.PATCH, Hop.MINOR)
     return finding(
         "upgrade.hop-in-progress",
@@ -418,13 +412,12 @@ def _applies(manifest: Manifest, live: Mapping[str, Object | None]) -> list[Step
     return steps
 
 
-def _holding(facts: Facts) -> list[Step]:
-    assert facts.kubevirt is not None
-    methods = workload_updates.methods(facts.kubevirt)
+def _holding(kubevirt: Object) -> list[Step]:
+    methods = workload_updates.methods(kubevirt)
     if not methods:
         return []
     reason = f"no VM may be moved ({listed(methods)}) while the control plane moves"
-    return [Step("hold-workload-updates", facts.kubevirt_name, reason)]
+    return [Step("hold-workload-updates", object_name(kubevirt), reason)]
 
 
 def _draining(migrations: Sequence[str]) -> list[Step]:
@@ -433,9 +426,7 @@ def _draining(migrations: Sequence[str]) -> list[Step]:
     return [Step("drain-migrations", listed(migrations), "live migrations fail while virt-handler is replaced")]
 
 
-def _restoring(facts: Facts, wish: Wish, *, hopping: bool) -> list[Step]:
-    kubevirt = facts.kubevirt
-    assert kubevirt is not None
+def _restoring(kubevirt: Object, wish: Wish, *, hopping: bool) -> list[Step]:
     now, held = workload_updates.methods(kubevirt), workload_updates.held_methods(kubevirt)
     if held is None and not (hopping and now):
         return []
@@ -443,7 +434,7 @@ def _restoring(facts: Facts, wish: Wish, *, hopping: bool) -> list[Step]:
     return [
         Step(
             "restore-workload-updates",
-            facts.kubevirt_name,
+            object_name(kubevirt),
             f"the hop is done; the methods are {listed(afterwards)} again"
             if afterwards
             else "the hop is done; the methods stay empty as asked",
