@@ -30,7 +30,7 @@ from kvlab import (
 )
 from kvlab.lab import Lab, existing
 from kvlab.processes import CommandFailed, components, pid_of
-from kvlab.waiting import TimedOut, say
+from kvlab.waiting import NotYet, TimedOut, say
 
 
 def up(lab: Lab, *, api_only: bool) -> None:
@@ -57,6 +57,7 @@ def up(lab: Lab, *, api_only: bool) -> None:
             kwok.start_workers(lab)
             kwok.start_guests(lab)
             node.start_node(node.control_plane(lab), node.image_archives(builds.KUBEVIRT_VERSIONS))
+            cluster.wait_for_controllers(lab)
         lab.record(api_only=api_only)
         say(f"the lab {lab.name} is up after {time.monotonic() - started:.0f} s")
 
@@ -87,6 +88,13 @@ def status(lab: Lab) -> int:
     if complete:
         print(f"  kubeconfig {lab.kubeconfig}\n  audit log  {lab.audit_log}")
     return 0 if complete else 1
+
+
+def running(lab: Lab) -> Lab:
+    """The lab, if it was brought up to the end."""
+    if not lab.recorded():
+        raise SystemExit(f"the lab {lab.name} is not up: python3 tests/lab up --name {lab.name}")
+    return lab
 
 
 def shell(lab: Lab) -> None:
@@ -170,28 +178,28 @@ def run(asked: argparse.Namespace) -> int:
         case "status", _:
             return status(lab)
         case "kubeconfig", _:
-            print(lab.kubeconfig)
+            print(running(lab).kubeconfig)
         case "audit-log", _:
             print(lab.audit_log)
         case "shell", _:
-            shell(lab)
+            shell(running(lab))
         case "logs", _:
             logs(lab, asked.component)
         case "kubectl", _:
-            become(kubectl.command(lab, *asked.arguments))
+            become(kubectl.command(running(lab), *asked.arguments))
         case "manifest", _:
             builds.ensure((f"kubevirt-{asked.version}",))
             print(manifests.operator(asked.version))
         case "cr", _:
             print(manifests.CR.read_text(encoding="utf-8"), end="")
         case "kubevirt", "install":
-            kubevirt.install(lab, asked.version, asked.how)
+            kubevirt.install(running(lab), asked.version, asked.how)
         case "kubevirt", "uninstall":
-            kubevirt.uninstall(lab)
+            kubevirt.uninstall(running(lab))
         case "vm", "create":
-            print("\n".join(vms.create(lab, asked.count, asked.namespace)))
+            print("\n".join(vms.create(running(lab), asked.count, asked.namespace)))
         case "vm", "migrate":
-            phase = vms.migrate(lab, asked.vm, asked.namespace)
+            phase = vms.migrate(running(lab), asked.vm, asked.namespace)
             print(phase)
             return 0 if phase == "Succeeded" else 1
     return 0
@@ -201,6 +209,6 @@ def main() -> int:
     """Run the command line."""
     try:
         return run(parser().parse_args())
-    except (TimedOut, CommandFailed, RuntimeError) as failure:
+    except (NotYet, TimedOut, CommandFailed, RuntimeError) as failure:
         say(f"failed: {failure}")
         return 1

@@ -68,13 +68,20 @@ def start_api(lab: Lab) -> None:
 
 
 def start_controllers(lab: Lab) -> None:
-    """Start the controller-manager and the scheduler. They need the apiserver's bootstrap RBAC."""
+    """Start the controller-manager and the scheduler. They need the apiserver's bootstrap RBAC.
+
+    They take some seconds to get to work; :func:`wait_for_controllers` comes later, when something else was done.
+    """
     role = "system:kube-controller-manager"
     wait_for("the bootstrap RBAC", lambda: kubectl.get(lab, "clusterrolebinding", role), 60)
     kubectl.apply(lab, manifests.DATA / "kubeadm-admins.yaml")
     start(lab, "kube-controller-manager", inside(lab, _controller_manager(lab)))
     start(lab, "kube-scheduler", inside(lab, _scheduler(lab)))
-    wait_for("the default service account", lambda: kubectl.get(lab, "serviceaccount", "default"), 60)
+
+
+def wait_for_controllers(lab: Lab) -> None:
+    """Wait until the controllers do their work: without a service account there are no pods."""
+    wait_for("the default service account", lambda: _controllers_work(lab), 60)
 
 
 def _etcd_answers(lab: Lab) -> bool:
@@ -87,6 +94,12 @@ def _api_answers(lab: Lab) -> bool:
     must_run(lab, "kube-apiserver")
     must_run(lab, "relay")
     return bool(kubectl.attempt(lab, "get", "--raw", "/readyz"))
+
+
+def _controllers_work(lab: Lab) -> bool:
+    must_run(lab, "kube-controller-manager")
+    must_run(lab, "kube-scheduler")
+    return bool(kubectl.get(lab, "serviceaccount", "default"))
 
 
 def _start_relay(lab: Lab) -> int:

@@ -35,10 +35,10 @@ def wait_done(lab: Lab, version: str) -> None:
 
 def uninstall(lab: Lab) -> None:
     """Delete the CR, then what the operator's manifest brought."""
-    found = kubectl.get(lab, "kubevirts", "--all-namespaces")["items"]
-    version = found[0]["status"]["operatorVersion"]
-    kubectl.kubectl(lab, "delete", "-f", manifests.CR, "--timeout=300s")
-    kubectl.kubectl(lab, "delete", "-f", manifests.operator(version), "--ignore-not-found", "--timeout=300s")
+    operator = kubectl.get(lab, "deployment", "virt-operator", "-n", "kubevirt")
+    image = operator["spec"]["template"]["spec"]["containers"][0]["image"]
+    for manifest in (manifests.CR, manifests.operator(image.rpartition(":")[2])):
+        kubectl.kubectl(lab, "delete", "-f", manifest, "--ignore-not-found", "--timeout=300s")
 
 
 def why_not_done(cr: dict[str, t.Any], version: str) -> str:
