@@ -81,7 +81,7 @@ class Api:
             return None
 
     def objects(self, path: str, *, label_selector: str = "", metadata_only: bool = False) -> Iterator[Json]:
-        """All objects of the collection at ``path``, read in pages of 500."""
+        """All objects of the collection at ``path``, read in pages of ``PAGE``."""
         for page in self._pages(path, label_selector, metadata_only):
             yield from page["items"]
 
@@ -102,21 +102,22 @@ class Api:
         return items, version
 
     def count(self, path: str, *, label_selector: str = "") -> int:
-        """How many objects the collection at ``path`` has; 0 where its kind does not exist.
+        """How many objects the collection at ``path`` has; 0 where its kind does not exist."""
+        if label_selector:
+            return sum(1 for _item in self.objects(path, label_selector=label_selector, metadata_only=True))
+        items, remaining = self.first_metadata(path, 1)
+        return len(items) + remaining
 
-        Without a selector the server says how many remain behind the first, so one request is enough.
+    def first_metadata(self, path: str, limit: int) -> tuple[list[Json], int]:
+        """The metadata of the first objects of a collection, and how many there are behind them.
+
+        Without a selector the server says how many remain, so one request is enough. Nothing where the kind does not exist.
         """
         try:
-            if not label_selector:
-                page = _with_items(self._read(path, {"limit": 1}, accept=_METADATA_ONLY))
-                metadata = page["metadata"]
-                if not metadata.get("continue"):
-                    return len(page["items"])
-                if "remainingItemCount" in metadata:
-                    return len(page["items"]) + int(metadata["remainingItemCount"])
-            return sum(1 for _item in self.objects(path, label_selector=label_selector, metadata_only=True))
+            page = _with_items(self._read(path, {"limit": limit}, accept=_METADATA_ONLY))
         except NotFound:
-            return 0
+            return [], 0
+        return page["items"], int(page["metadata"].get("remainingItemCount") or 0)
 
     def apply(self, path: str, body: Mapping[str, t.Any], *, rehearse: bool = False) -> Json:
         """Server-side apply of ``body``, taking its fields over from whoever holds them.

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .api import Api, Json, Watching
-from .clock import Clock
 from .errors import ApiError, ClusterError, Expired, Forbidden
 
 # The server ends each watch after so many seconds; a new one goes on from where it ended.
@@ -38,9 +37,8 @@ class Picture:
     ``objects(name)`` is the state after the last ``changed()``.
     """
 
-    def __init__(self, api: Api, sources: Sequence[Source], clock: Clock) -> None:
+    def __init__(self, api: Api, sources: Sequence[Source]) -> None:
         self._api = api
-        self._clock = clock
         self._sources = sources
         self._objects: dict[str, dict[str, Json]] = {source.name: {} for source in sources}
         self._events: queue.Queue[tuple[str, str, t.Any]] = queue.Queue()
@@ -133,5 +131,6 @@ class Picture:
 
 
 def _key(item: Json) -> str:
+    # Not the kind: the items of a list come without it, those of a watch with it.
     metadata = item["metadata"]
-    return f"{item.get('kind', '')} {metadata.get('namespace', '')}/{metadata['name']}"
+    return f"{metadata.get('namespace', '')}/{metadata['name']}"

@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 import re
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +36,7 @@ _NOT_MOVED = re.compile(
             # What a person changed on purpose, by kubectl, k9s or a web console. kubectl-replace installs whole files.
             "kubectl-(annotate|autoscale|edit|expose|label|patch|rollout|scale|set|taint)|k9s|Mozilla",
             # Owners that come back; an upgrade is refused for them before it gets here.
-            "argocd.*|kustomize-controller|flux.*|helm.*|kapp.*|fleet.*|rancher.*|work.*|olm.*|catalog.*|hyperconverged-.*|hco-.*",
+            "argocd.*|kustomize-controller|flux.*|helm.*|kapp.*|fleet.*|rancher.*|work|olm.*|catalog.*|hyperconverged-.*|hco-.*",
             # All fields of an object from before the API server kept managers: anybody's, a controller's too.
             "before-first-apply",
         )
@@ -61,6 +62,7 @@ _LISTS: dict[str, dict[str, tuple[str, ...]]] = {
     "ServiceAccount": {"secrets": ("name",), "ownerReferences": ("uid",)},
 }
 _OTHER_LISTS = {"ownerReferences": ("uid",)}
+_SUMMARISED = {"openAPIV3Schema": "schema", "kubectl.kubernetes.io/last-applied-configuration": "manifest"}
 _DIFF_KEYS = {("CustomResourceDefinition", "versions"): ("name",)}
 _KEY_DEFAULTS = {"protocol": "TCP"}
 _SETS = frozenset({"finalizers"})
@@ -97,6 +99,7 @@ _CONTAINER = {
     "readinessProbe?": _HTTP_PROBE,
     "startupProbe?": _HTTP_PROBE,
 }
+_DOWNWARD_API = {"items[]": {"fieldRef?": {"apiVersion": "v1"}}}
 _POD = {
     "dnsPolicy": "ClusterFirst",
     "restartPolicy": "Always",
@@ -108,8 +111,11 @@ _POD = {
     "volumes[]": {
         "secret?": {"defaultMode": 420},
         "configMap?": {"defaultMode": 420},
-        "downwardAPI?": {"defaultMode": 420},
-        "projected?": {"defaultMode": 420, "sources[]": {"serviceAccountToken?": {"expirationSeconds": 3600}}},
+        "downwardAPI?": {"defaultMode": 420, **_DOWNWARD_API},
+        "projected?": {
+            "defaultMode": 420,
+            "sources[]": {"serviceAccountToken?": {"expirationSeconds": 3600}, "downwardAPI?": _DOWNWARD_API},
+        },
         "hostPath?": {"type": ""},
     },
 }
@@ -129,30 +135,36 @@ _DEFAULTS: dict[str, dict[str, t.Any]] = {
     "RoleBinding": {"roleRef": {"apiGroup": "rbac.authorization.k8s.io"}},
 }
 
-# Where quantities stand.
-_RESOURCES = frozenset({"limits", "requests"})
-_QUANTITIES = frozenset({"quantity", "sizeLimit"})
-_QUANTITY = re.compile(r"([+-]?[0-9]*\.?[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?")
-_POWERS = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_QUANTITY = re.compile(r"(\d*\.?\d+)([numkMGTPE]|[KMGTPE]i)?")
+_DECIMAL = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 
 # Fields that the API server does not store while they are empty, false or zero.
 _NOT_STORED_EMPTY = frozenset(
-    {
-        "annotations",
-        "labels",
-        "finalizers",
-        "nodeSelector",
-        "tolerations",
-        "imagePullSecrets",
-        "initContainers",
-        "volumes",
-    }
-    | {"args", "command", "env", "ports", "volumeMounts", "limits", "requests", "add", "drop", "subjects", "secrets"}
-    | {"shortNames", "categories", "additionalPrinterColumns"}
+    (
+        *("annotations", "labels", "finalizers", "nodeSelector", "tolerations", "imagePullSecrets", "initContainers"),
+        *(
+            "volumes",
+            "args",
+            "command",
+            "env",
+            "ports",
+            "volumeMounts",
+            "limits",
+            "requests",
+            "add",
+            "drop",
+            "subjects",
+        ),
+        *("secrets", "rules", "shortNames", "categories", "additionalPrinterColumns"),
+    )
 )
 _NOT_STORED_FALSE = frozenset(
-    {"globalDefault", "readOnly", "hostNetwork", "hostPID", "hostIPC", "paused", "stdin", "stdinOnce", "tty"}
-    | {"minReadySeconds", "initialDelaySeconds", "hostPort", "preserveUnknownFields", "deprecated"}
+    (
+        *("globalDefault", "readOnly", "hostNetwork", "hostPID", "hostIPC", "paused", "stdin", "stdinOnce", "tty"),
+        *("minReadySeconds", "initialDelaySeconds", "hostPort", "preserveUnknownFields", "deprecated", "nullable"),
+        *("priority"),
+    )
 )
 _NOT_STORED_BLANK = frozenset({"value", "description", "namespace"})
 
@@ -207,7 +219,8 @@ def after_apply(live: Object | None, desired: Object) -> dict[str, t.Any]:
 def changes(live: Object | None, predicted: Object) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Before and after, cut down to what differs; both empty when nothing does.
 
-    Items of keyed lists stand under their key, and a CRD's schemas are replaced by their size and checksum.
+    Items of keyed lists stand under their key. A CRD's schema and kubectl's copy of the last applied manifest are
+    replaced by their size and checksum.
     """
     kind = str(predicted["kind"])
     after = _summarised(predicted)
@@ -215,8 +228,11 @@ def changes(live: Object | None, predicted: Object) -> tuple[dict[str, t.Any], d
         return {}, _keyed(kind, "", after)
     before = _summarised(_stored(kind, _comparable(live)))
     # Where nothing differs by key, the order may: that of env matters, and is a change.
-    difference = _difference(_keyed(kind, "", before), _keyed(kind, "", after)) or _difference(before, after)
-    return difference or ({}, {})
+    for view in (_keyed, _keyed_with_order):
+        difference = _difference(view(kind, "", before), view(kind, "", after))
+        if difference:
+            return difference
+    return {}, {}
 
 
 # --- managers ---------------------------------------------------------------------------------------------------------
@@ -316,36 +332,38 @@ def _json(value: t.Any) -> str:
 
 
 def _merged(kind: str, name: str, live: t.Any, desired: t.Any) -> t.Any:
-    """``live`` with ``desired`` merged in. Where both mean the same, the live spelling stays."""
+    """``live`` with ``desired`` merged in."""
     if isinstance(live, Mapping) and isinstance(desired, Mapping) and name not in _ATOMIC:
-        both = {
-            key: _merged(kind, "quantity" if name in _RESOURCES else str(key), live[key], desired[key])
-            for key in live
-            if key in desired
-        }
+        both = {key: _merged(kind, str(key), live[key], desired[key]) for key in live if key in desired}
         return {**live, **desired, **both}
     if isinstance(live, list) and isinstance(desired, list) and (_keys(kind, name) or name in _SETS):
-        old = {element: item for element, _below, item in _children(kind, name, live)}
-        new = {element: item for element, _below, item in _children(kind, name, desired)}
-        return [
-            _merged(kind, f"{name}[]", old[e], new[e]) if e in old and e in new else old.get(e, new.get(e))
-            for e in _merged_order(list(old), list(new))
-        ]
-    return live if name in _QUANTITIES and _amount(live) == _amount(desired) else desired
+        return _merged_items(kind, name, live, desired)
+    return desired
 
 
-def _merged_order(old: Sequence[str], new: Sequence[str]) -> list[str]:
-    """The order of a merged list: items of ``new`` in its order, the other ones where they stood among them."""
-    result: list[str] = []
+def _merged_items(kind: str, name: str, live: list[t.Any], desired: list[t.Any]) -> list[t.Any]:
+    """Both lists in one: items of ``desired`` in its order, the other ones where they stood among them."""
+    old = [(element, item) for element, _below, item in _children(kind, name, live)]
+    new = {element: item for element, _below, item in _children(kind, name, desired)}
+    copies: dict[str, list[t.Any]] = {}
+    for element, item in old:
+        copies.setdefault(element, []).append(item)
+
+    def merged(element: str) -> t.Any:
+        # An item that the live list holds twice is replaced, not merged.
+        found = copies.get(element, ())
+        return _merged(kind, f"{name}[]", found[0], new[element]) if len(found) == 1 else new[element]
+
+    result: list[t.Any] = []
     rest = list(new)
-    for element in old:
+    for element, item in old:
         if element not in new:
-            result.append(element)
-        elif element == next((e for e in rest if e in old), None):
+            result.append(item)
+        elif element == next((e for e in rest if e in copies), None):
             end = rest.index(element) + 1
-            result += rest[:end]
+            result += [merged(e) for e in rest[:end]]
             rest = rest[end:]
-    return result + rest
+    return result + [merged(e) for e in rest]
 
 
 def _pruned(kind: str, name: str, value: t.Any, ours: Fields, kept: Fields) -> t.Any:
@@ -365,17 +383,6 @@ def _pruned(kind: str, name: str, value: t.Any, ours: Fields, kept: Fields) -> t
     if isinstance(value, Mapping):
         return {element[2:]: child for element, child in result}
     return [child for _element, child in result]
-
-
-def _amount(quantity: t.Any) -> t.Any:
-    """What a quantity amounts to, however it is spelt: the API server writes 10m for 0.01."""
-    match = _QUANTITY.fullmatch(str(quantity))
-    if not match:
-        return quantity
-    number, suffix = Decimal(match[1]), match[2] or ""
-    if suffix.endswith("i"):
-        return number * 1024 ** ("KMGTPE".index(suffix[0]) + 1)
-    return number.scaleb(int(suffix[1:]) if suffix[1:] else _POWERS.get(suffix, 0))
 
 
 # --- what the API server makes of an object ---------------------------------------------------------------------------
@@ -415,6 +422,30 @@ def _fill_deployment(spec: dict[str, t.Any]) -> None:
             2
         ] in ("", "latest")
         container.setdefault("imagePullPolicy", "Always" if latest else "IfNotPresent")
+        for amounts in container["resources"].values():
+            if isinstance(amounts, dict):
+                amounts.update({name: _canonical(amount) for name, amount in amounts.items()})
+    for volume in pod.get("volumes", ()):
+        if volume.get("emptyDir", {}).get("sizeLimit"):
+            volume["emptyDir"]["sizeLimit"] = _canonical(volume["emptyDir"]["sizeLimit"])
+
+
+def _canonical(quantity: t.Any) -> t.Any:
+    """A quantity as the API server writes it: 10m for 0.01, 512Mi for 0.5Gi, never finer than a thousandth."""
+    match = _QUANTITY.fullmatch(str(quantity))
+    if not match:
+        return quantity
+    amount, suffix = Decimal(match[1]), match[2] or ""
+    if suffix.endswith("i"):
+        amount *= 1024 ** _BINARY.index(suffix)
+    else:
+        amount *= Decimal(1000) ** (_DECIMAL.index(suffix) - _DECIMAL.index(""))
+    binary = suffix.endswith("i") and amount >= 1024
+    base, suffixes = (1024, _BINARY) if binary else (1000, _DECIMAL[2:])
+    number, power = math.ceil(amount if binary else amount * 1000), 0
+    while number and number % base == 0 and power + 1 < len(suffixes):
+        number, power = number // base, power + 1
+    return f"{number}{suffixes[power]}" if number else "0"
 
 
 def _fill(o: dict[str, t.Any], defaults: Mapping[str, t.Any]) -> None:
@@ -436,7 +467,7 @@ def _without_empty(value: t.Any) -> t.Any:
         return {key: _without_empty(child) for key, child in value.items() if not _not_stored(key, child)}
     if isinstance(value, list):
         return [_without_empty(item) for item in value]
-    return value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _not_stored(name: str, value: t.Any) -> bool:
@@ -452,32 +483,33 @@ def _not_stored(name: str, value: t.Any) -> bool:
 
 
 def _summarised(value: t.Any) -> t.Any:
-    """``value`` with each CRD schema as one line."""
+    """``value`` with CRD schemas and kubectl's copy of the last applied manifest as one line each."""
     if isinstance(value, Mapping):
-        return {
-            key: _summary(child) if key == "openAPIV3Schema" else _summarised(child) for key, child in value.items()
-        }
+        return {key: _summary(key, child) if key in _SUMMARISED else _summarised(child) for key, child in value.items()}
     if isinstance(value, list):
         return [_summarised(item) for item in value]
     return value
 
 
-def _summary(schema: t.Any) -> str:
-    text = _json(schema).encode()
-    return f"(schema: {len(text)} bytes, sha256 {hashlib.sha256(text).hexdigest()[:8]})"
+def _summary(key: str, value: t.Any) -> str:
+    text = (value if isinstance(value, str) else _json(value)).encode()
+    return f"({_SUMMARISED[key]}: {len(text)} bytes, sha256 {hashlib.sha256(text).hexdigest()[:8]})"
 
 
-def _keyed(kind: str, name: str, value: t.Any) -> t.Any:
-    """``value`` with each keyed list as a mapping."""
+def _keyed(kind: str, name: str, value: t.Any, order: bool = False) -> t.Any:
+    """``value`` with each keyed list as a mapping, if wanted with the order of its keys."""
     if isinstance(value, Mapping):
-        return {key: _keyed(kind, str(key), child) for key, child in value.items()}
+        return {key: _keyed(kind, str(key), child, order) for key, child in value.items()}
     keys = _DIFF_KEYS.get((kind, name)) or _keys(kind, name)
     if isinstance(value, list) and keys:
-        return {
-            " ".join(str(item.get(key, _KEY_DEFAULTS.get(key))) for key in keys): _keyed(kind, "", item)
-            for item in value
-        }
+        names = [" ".join(str(item.get(key, _KEY_DEFAULTS.get(key))) for key in keys) for item in value]
+        items = {key: _keyed(kind, "", item, order) for key, item in zip(names, value, strict=True)}
+        return {"(order)": names, **items} if order else items
     return value
+
+
+def _keyed_with_order(kind: str, name: str, value: t.Any) -> t.Any:
+    return _keyed(kind, name, value, order=True)
 
 
 def _difference(before: t.Any, after: t.Any) -> tuple[t.Any, t.Any] | None:
@@ -490,9 +522,9 @@ def _difference(before: t.Any, after: t.Any) -> tuple[t.Any, t.Any] | None:
             elif key not in before:
                 right[key] = after[key]
             else:
-                difference = _difference(before[key], after[key])
-                if difference:
-                    left[key], right[key] = difference
+                for side, part in zip((left, right), _difference(before[key], after[key]) or (), strict=False):
+                    if part != {}:
+                        side[key] = part
         return (left, right) if left or right else None
     if before == after:
         return None

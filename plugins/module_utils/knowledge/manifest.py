@@ -13,6 +13,11 @@ import typing as t
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+try:
+    import yaml
+except ImportError:  # said when a manifest is to be read
+    yaml = None  # type: ignore[assignment]
+
 Object = Mapping[str, t.Any]
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -36,7 +41,6 @@ _NAMESPACED = frozenset({"ServiceAccount", "Role", "RoleBinding", "Deployment"})
 
 # KubeVirt's own reading of its image (pkg/virt-operator/util/config.go): registry, prefix, tag or digest.
 _OPERATOR_IMAGE = re.compile(r"^(.*)/(.*)virt-operator([@:].*)?$")
-_TAG = re.compile(r":([^:/@]+)(?:@[^/]*)?$")
 _REGISTRY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _NAMESPACE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
@@ -93,16 +97,19 @@ def parse(text: str) -> Manifest:
             raise ManifestError(
                 f"The manifest lacks {_name(identity)}, so it is cut short or incomplete; download it again."
             )
-    _check_deployment(next(o for o in objects if o["kind"] == "Deployment"))
-    _check_one_namespace(objects)
-    return Manifest(tuple(_fit_to_apply(o) for o in objects))
+    try:
+        _check_images(next(o for o in objects if o["kind"] == "Deployment"))
+        _check_one_namespace(objects)
+        return Manifest(tuple(_fit_to_apply(o) for o in objects))
+    except (AttributeError, LookupError, TypeError):
+        raise ManifestError(f"An object of the manifest lacks parts that every release has; {_WANTED}.") from None
 
 
 def with_registry(manifest: Manifest, registry: str) -> Manifest:
     """The manifest with every image taken from ``registry``, such as ``registry.example:5000/kubevirt``.
 
     The operator takes its operands' images from its environment, so the ``*_IMAGE`` variables are rewritten with the
-    containers' images. Component names, their prefix, tags and digests stay; the ``*_SHASUM`` variables name no registry.
+    containers' images. Names, their prefix, tags and digests stay; the ``*_SHASUM`` variables name no registry.
     """
     if not _REGISTRY.fullmatch(registry):
         raise ManifestError(
@@ -148,8 +155,7 @@ def declared_version(deployment: Object) -> str | None:
     environment = _environment(deployment)
     if environment.get("KUBEVIRT_VERSION"):
         return environment["KUBEVIRT_VERSION"]
-    tags = (_TAG.search(image) for image in _operator_images(deployment))
-    return next((tag[1] for tag in tags if tag), None)
+    return next((tag for tag in map(_tag, _operator_images(deployment)) if tag), None)
 
 
 def declared_registry(deployment: Object) -> str | None:
@@ -168,12 +174,8 @@ def checksum_matches(data: bytes, checksum: str) -> bool:
 
 
 def _documents(text: str) -> Iterator[t.Any]:
-    try:
-        import yaml
-    except ImportError:
-        raise ManifestError(
-            "The Python library PyYAML is missing, so the manifest cannot be read; install it."
-        ) from None
+    if yaml is None:
+        raise ManifestError("The Python library PyYAML is missing, so the manifest cannot be read; install it.")
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise ManifestError(f"The manifest is larger than {MAX_BYTES // 1024 // 1024} MiB; {_WANTED}.")
     if text.lstrip("\ufeff \t\r\n")[:1] == "<":
@@ -181,6 +183,7 @@ def _documents(text: str) -> Iterator[t.Any]:
             f"The manifest is a web page, perhaps a login or an error page; {_WANTED}, or mend its address."
         )
     loader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    event: t.Any
     try:
         # An alias may multiply a small file into gigabytes, and no release has one.
         for event in yaml.parse(text, Loader=loader):
@@ -208,7 +211,7 @@ def _checked(index: int, document: t.Any) -> Object:
     identity = _identity(document)
     if identity[:2] == ("kubevirt.io", "KubeVirt"):
         raise ManifestError(
-            f"Document {index} of the manifest is the KubeVirt object itself, as in kubevirt-cr.yaml; {_WANTED} instead."
+            f"Document {index} of the manifest is the KubeVirt object of kubevirt-cr.yaml; {_WANTED} instead."
         )
     if identity not in _REQUIRED + _OPTIONAL and identity[:2] != ("", "Namespace"):
         raise ManifestError(
@@ -217,15 +220,12 @@ def _checked(index: int, document: t.Any) -> Object:
     return document
 
 
-def _check_deployment(deployment: Object) -> None:
-    """Refuses a Deployment without containers that each have an image."""
-    try:
-        complete = bool(_containers(deployment)) and all(isinstance(c["image"], str) for c in _containers(deployment))
-    except (KeyError, TypeError):
-        complete = False
-    if not complete:
+def _check_images(deployment: Object) -> None:
+    """Refuses a Deployment without containers that each have an image, or with variables without a name."""
+    _environment(deployment)
+    if not all(isinstance(container["image"], str) for container in _containers(deployment)):
         raise ManifestError(
-            "Deployment virt-operator of the manifest has no container with an image; download it again."
+            "Deployment virt-operator of the manifest has a container without an image; download it again."
         )
 
 
@@ -298,6 +298,11 @@ def _operator_container(deployment: Object) -> Object:
 
 def _environment(deployment: Object) -> dict[str, str | None]:
     return {v["name"]: v.get("value") for v in _operator_container(deployment).get("env") or ()}
+
+
+def _tag(image: str) -> str:
+    """The tag of an image, empty where it has none; a port is none, nor is a digest."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
 
 
 def _operator_images(deployment: Object) -> list[str]:

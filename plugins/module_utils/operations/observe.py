@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..cluster.api import Api, Json
+from ..cluster.api import PAGE, Api, Json
 from ..knowledge.conditions import explanation, operator_version, state_of
 from ..knowledge.findings import Finding, finding
 from ..knowledge.launchers import OUTDATED_LABEL
@@ -179,9 +179,10 @@ def _hyperconvergeds(api: Api, versions: list[str]) -> tuple[Json, ...]:
 
 def _workloads(api: Api, prefix: str) -> Workloads:
     instances = f"{prefix}/virtualmachineinstances"
-    vmis = api.count(instances)
+    first, remaining = api.first_metadata(instances, PAGE)
+    outdated = sum(OUTDATED_LABEL in one["metadata"].get("labels", {}) for one in first)
     return Workloads(
         vms=api.count(f"{prefix}/virtualmachines"),
-        vmis=vmis,
-        outdated=api.count(instances, label_selector=OUTDATED_LABEL) if vmis else 0,
+        vmis=len(first) + remaining,
+        outdated=api.count(instances, label_selector=OUTDATED_LABEL) if remaining else outdated,
     )

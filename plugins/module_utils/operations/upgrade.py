@@ -279,7 +279,7 @@ class _Execution:
 
     def _drain(self, _step: Step) -> None:
         seconds = self._params["migration_drain_timeout"]
-        with Picture(self._api, [migrations_source(self._facts)], self._clock) as picture:
+        with Picture(self._api, [migrations_source(self._facts)]) as picture:
             waited = wait_for(
                 picture,
                 _migrations_finished,
@@ -344,7 +344,7 @@ class _Execution:
 
     def _until_settled(self, limits: Limits) -> None:
         judge = HopJudge(self._plan.to_version)
-        with Picture(self._api, sources(self._facts), self._clock) as picture:
+        with Picture(self._api, sources(self._facts)) as picture:
             waited = wait_for(picture, judge, limits, clock=self._clock, report=self._report)
         if waited.end != "done":
             raise _Stopped(self._why_not(waited, limits))

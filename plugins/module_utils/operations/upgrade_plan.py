@@ -371,7 +371,8 @@ def _about_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> list[Fi
                 fix=f"Give the kubevirt-operator.yaml of {wish.version}, or ask for version: {declared}.",
             )
         )
-    if facts.registry and manifest.registry != facts.registry and wish.image_registry is None:
+    unknown = None in (facts.registry, manifest.registry)
+    if not unknown and manifest.registry != facts.registry and wish.image_registry is None:
         found.append(
             finding(
                 "manifest.registry-differs",
@@ -411,7 +412,9 @@ def _applies(manifest: Manifest, live: Mapping[str, Object | None]) -> list[Step
             reasons.append(f"fields move from {listed(moved)} to {field_ownership.FIELD_MANAGER}")
             before = {**before, "field managers": moved}
             after = {**after, "field managers": [field_ownership.FIELD_MANAGER]}
-        steps.append(Step("apply", object_name(desired), "; ".join(reasons), path=path, body=desired, before=before, after=after))
+        steps.append(
+            Step("apply", object_name(desired), "; ".join(reasons), path=path, body=desired, before=before, after=after)
+        )
     return steps
 
 

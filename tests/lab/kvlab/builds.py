@@ -54,10 +54,15 @@ class BuildSet:
 
 def _kubernetes(version: str) -> BuildSet:
     major, minor, _patch = version.removeprefix("v").split(".")
-    package = "k8s.io/component-base/version"
+    own, user_agent = "k8s.io/component-base/version", "k8s.io/client-go/pkg/version"
     return BuildSet(
         "kubernetes",
-        {f"{package}.gitVersion": version, f"{package}.gitMajor": major, f"{package}.gitMinor": minor},
+        {
+            f"{own}.gitVersion": version,
+            f"{own}.gitMajor": major,
+            f"{own}.gitMinor": minor,
+            f"{user_agent}.gitVersion": version,
+        },
     )
 
 

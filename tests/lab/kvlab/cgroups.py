@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from kvlab.lab import Lab
@@ -35,9 +36,10 @@ def create(lab: Lab) -> None:
     (tracking() / lab.cgroup / "processes").mkdir(exist_ok=True)
 
 
-def enter(lab: Lab) -> None:
-    """Put the calling process, and what it starts, into the lab's cgroup."""
-    (tracking() / lab.cgroup / "processes" / "cgroup.procs").write_text("0")
+def inside(lab: Lab, argv: Sequence[str | Path]) -> list[str | Path]:
+    """The command line that runs *argv* in the lab's cgroup: a shell goes there, then becomes *argv*."""
+    processes_file = tracking() / lab.cgroup / "processes" / "cgroup.procs"
+    return ["sh", "-c", 'echo 0 >"$0" && exec "$@"', processes_file, *argv]
 
 
 def of(lab: Lab) -> list[Path]:

@@ -13,8 +13,21 @@ import sys
 import time
 from pathlib import Path
 
-from kvlab import builds, cache, cgroups, cluster, kubectl, kubevirt, kwok, leftovers, manifests, netns, node, packages
-from kvlab import vms
+from kvlab import (
+    builds,
+    cache,
+    cgroups,
+    cluster,
+    kubectl,
+    kubevirt,
+    kwok,
+    leftovers,
+    manifests,
+    netns,
+    node,
+    packages,
+    vms,
+)
 from kvlab.lab import Lab, existing
 from kvlab.processes import CommandFailed, components, pid_of
 from kvlab.waiting import TimedOut, say

@@ -71,6 +71,7 @@ def start_controllers(lab: Lab) -> None:
     """Start the controller-manager and the scheduler. They need the apiserver's bootstrap RBAC."""
     role = "system:kube-controller-manager"
     wait_for("the bootstrap RBAC", lambda: kubectl.get(lab, "clusterrolebinding", role), 60)
+    kubectl.apply(lab, manifests.DATA / "kubeadm-admins.yaml")
     start(lab, "kube-controller-manager", inside(lab, _controller_manager(lab)))
     start(lab, "kube-scheduler", inside(lab, _scheduler(lab)))
     wait_for("the default service account", lambda: kubectl.get(lab, "serviceaccount", "default"), 60)
@@ -91,7 +92,7 @@ def _api_answers(lab: Lab) -> bool:
 def _start_relay(lab: Lab) -> int:
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         descriptor = listener.fileno()
-        command = [sys.executable, "-I", Path(relay.__file__), str(descriptor), API_SERVICE_ADDRESS, str(API_PORT)]
+        command = [sys.executable, "-I", relay.__file__, str(descriptor), API_SERVICE_ADDRESS, str(API_PORT)]
         start(lab, "relay", inside(lab, command), pass_fds=[descriptor])
         return int(listener.getsockname()[1])
 

@@ -48,9 +48,17 @@ def start_workers(lab: Lab) -> None:
 
 def start_guests(lab: Lab) -> None:
     """Start what plays the guests of all simulated nodes; it sits still until KubeVirt is there."""
-    kubectl_command = [program("kubernetes", "kubectl"), f"--kubeconfig={lab.kubeconfig_of('super-admin')}"]
-    script = [sys.executable, "-I", Path(guests.__file__), manifests.DATA / "stages-virt-handler.yaml"]
-    start(lab, "guests", inside(lab, [*script, *kubectl_command]))
+    own_kubectl: list[str | Path] = [
+        program("kubernetes", "kubectl"),
+        f"--kubeconfig={lab.kubeconfig_of('super-admin')}",
+    ]
+    script: list[str | Path] = [
+        sys.executable,
+        "-I",
+        Path(guests.__file__),
+        manifests.DATA / "stages-virt-handler.yaml",
+    ]
+    start(lab, "guests", inside(lab, [*script, *own_kubectl]))
 
 
 def _are_ready(lab: Lab) -> bool:

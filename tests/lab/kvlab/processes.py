@@ -39,14 +39,13 @@ def start(lab: Lab, component: str, argv: Sequence[str | Path], *, pass_fds: Seq
     """Start a process that outlives this command, in the lab's cgroup, its output in the component's log."""
     with open(lab.logs / f"{component}.log", "ab") as log:
         process = subprocess.Popen(
-            [str(word) for word in argv],
+            [str(word) for word in cgroups.inside(lab, argv)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd="/",
             start_new_session=True,
             pass_fds=pass_fds,
-            preexec_fn=lambda: cgroups.enter(lab),
         )
     _started.append(process)
     record = {"pid": process.pid, "start": start_time(process.pid)}

@@ -84,3 +84,11 @@ def test_vmi_stages_write_as_the_user_that_virt_api_lets_write() -> None:
     vmi_stages = [stage for stage in stages if stage["spec"]["resourceRef"]["kind"] == "VirtualMachineInstance"]
     users = {patch["impersonation"]["username"] for stage in vmi_stages for patch in stage["spec"]["next"]["patches"]}
     assert users == {"system:serviceaccount:kubevirt:kubevirt-controller"}
+
+
+def test_vmi_stages_write_whole_seconds() -> None:
+    """virt-controller's JSON patches test what it has read, and it reads times as whole seconds."""
+    text = (manifests.DATA / "stages-virt-handler.yaml").read_text(encoding="utf-8")
+    vmi_stages = [stage for stage in text.split("\n---\n") if "kind: VirtualMachineInstance}" in stage]
+    assert vmi_stages
+    assert [stage for stage in vmi_stages if " Now " in stage] == []

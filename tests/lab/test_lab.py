@@ -1,0 +1,162 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab's own promises: it cleans up after itself, survives being killed, and stays by itself.
+
+Needs root on Linux and Go, as the lab does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import typing as t
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from kvlab import cache, cgroups, processes
+from kvlab.lab import Lab
+from kvlab.waiting import wait_for
+
+TOOL = [sys.executable, str(Path(__file__).parent)]
+API_ONLY, WHOLE = ["--api-only"], []
+BOTH_FORMS = pytest.mark.parametrize("form", [API_ONLY, WHOLE], ids=["api-only", "whole"])
+
+
+def tool(*arguments: str) -> str:
+    """What a command of the lab prints."""
+    done = subprocess.run([*TOOL, *arguments], capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """A name of our own; whatever a test leaves under it is cleared."""
+    name = "test-of-the-lab"
+    tool("down", "--name", name)
+    yield Lab(name)
+    tool("down", "--name", name)
+
+
+def net_namespace(pid: int | str) -> int | None:
+    """The network namespace of a process."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except OSError:
+        return None  # it has ended, or it is the machine's own first process
+
+
+def still_there(started: dict[int, int | None]) -> list[str]:
+    """Those of the processes, given with their start times, that have not ended."""
+    present = [pid for pid, start in started.items() if start and processes.start_time(pid) == start]
+    return [Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ") for pid in present]
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What there is of a lab on the machine."""
+
+    processes: frozenset[int]
+    """In its cgroups, or in its network namespace, wherever they are."""
+    mounts: tuple[str, ...]
+    cgroups: tuple[Path, ...]
+    files: bool
+
+
+def traces(lab: Lab, namespace: int) -> Traces:
+    """What there is of the lab, whose network namespace is or was *namespace*."""
+    everything = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+    within = {pid for pid in everything if net_namespace(pid) == namespace}
+    mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    return Traces(
+        frozenset(within | cgroups.processes(lab)),
+        tuple(line for line in mountinfo if lab.name in line or f"net:[{namespace}]" in line),
+        tuple(cgroups.of(lab)),
+        lab.state.exists(),
+    )
+
+
+def machine() -> dict[str, t.Any]:
+    """What a lab might change outside of its cache."""
+    mounts = {line.split()[1] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()}
+    return {
+        "mounts": {mount for mount in mounts if not mount.startswith(str(cache.root()))},
+        "devices": set(os.listdir("/sys/class/net")),
+        "folders": {path for path in ("/run", "/var/lib", "/var/log", "/etc") for path in os.listdir(path)},
+    }
+
+
+@BOTH_FORMS
+def test_down_leaves_nothing(lab: Lab, form: list[str]) -> None:
+    before = machine()
+    tool("up", "--name", lab.name, *form)
+    namespace = lab.netns.stat().st_ino
+    there = traces(lab, namespace)
+    started = {pid: processes.start_time(pid) for pid in there.processes}
+    assert there.processes and there.mounts and there.cgroups and there.files
+
+    tool("down", "--name", lab.name)
+
+    assert traces(lab, namespace) == Traces(frozenset(), (), (), False)
+    assert still_there(started) == []
+    assert machine() == before
+
+
+@pytest.mark.parametrize(
+    ("form", "component"),
+    [(API_ONLY, "etcd"), (API_ONLY, "kube-apiserver"), (WHOLE, "control-plane-init"), (WHOLE, "control-plane-kubelet")],
+)
+def test_up_after_a_kill_in_the_middle_of_it(lab: Lab, form: list[str], component: str) -> None:
+    with subprocess.Popen([*TOOL, "up", "--name", lab.name, *form], stderr=subprocess.DEVNULL) as starting:
+        wait_for(f"{component} to start", lambda: processes.pid_of(lab, component), 120, poll=0.01)
+        starting.send_signal(signal.SIGKILL)
+    left = {pid: processes.start_time(pid) for pid in cgroups.processes(lab)}
+    assert left, "the killed command left processes"
+    assert not lab.recorded()
+
+    tool("up", "--name", lab.name, *form)
+
+    assert "is up" in tool("status", "--name", lab.name)
+    assert still_there(left) == []
+
+
+def test_labs_side_by_side(lab: Lab) -> None:
+    other = Lab(f"{lab.name}-2")
+    try:
+        for one in (lab, other):
+            tool("up", "--name", one.name, "--api-only")
+        tool("kubectl", "--name", lab.name, "--", "create", "namespace", "only-here")
+        assert "only-here" in tool("kubectl", "--name", lab.name, "--", "get", "namespaces")
+        assert "only-here" not in tool("kubectl", "--name", other.name, "--", "get", "namespaces")
+    finally:
+        tool("down", "--name", other.name)
+    assert "is up" in tool("status", "--name", lab.name)
+
+
+def test_no_packet_can_leave_the_namespace(lab: Lab) -> None:
+    tool("up", "--name", lab.name)
+    within = ["nsenter", f"--net={lab.netns}"]
+    kinds = json.loads(subprocess.check_output([*within, "ip", "-json", "-details", "link"]))
+    names = {link["ifname"] for link in kinds if link.get("link_type") == "loopback"}
+    names |= {link["ifname"] for link in kinds if link.get("linkinfo", {}).get("info_kind") in ("bridge", "veth")}
+    # tunnel devices that the kernel puts in every namespace are down
+    assert {link["ifname"] for link in kinds if "UP" in link["flags"]} <= names
+    routes = json.loads(subprocess.check_output([*within, "ip", "-json", "route"]))
+    assert [route for route in routes if route["dst"] == "default"] == []
+
+
+def test_the_audit_log_tells_of_a_request_at_once(lab: Lab) -> None:
+    tool("up", "--name", lab.name, "--api-only")
+    tool("kubectl", "--name", lab.name, "--", "get", "configmaps")
+    events = [json.loads(line) for line in Path(tool("audit-log", "--name", lab.name)).read_text().splitlines()]
+    (asked,) = [event for event in events if event["requestURI"].startswith("/api/v1/namespaces/default/configmaps")]
+    assert (asked["verb"], asked["responseStatus"]["code"]) == ("list", 200)
+    assert asked["user"]["username"] == "kubernetes-super-admin"
+    assert asked["userAgent"].startswith("kubectl/")
