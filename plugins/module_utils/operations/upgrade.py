@@ -288,6 +288,8 @@ class _Execution:
                 report=self._report,
             )
         if waited.end != "done" and "workloads.migrations-in-flight" not in self._params["accept"]:
+            if self._written and self._release(restore=True):  # only the hold was written so far
+                self._written.clear()
             raise _Stopped(
                 finding(
                     "workloads.migrations-in-flight",
@@ -331,15 +333,25 @@ class _Execution:
         self._until_settled(limits)
 
     def _restore(self, step: Step) -> None:
-        kubevirt = self._kubevirt()
-        if workload_updates.held_methods(kubevirt) is None:
-            return
-        wanted = workload_updates.methods_afterwards(
-            kubevirt, restore=self._params["workload_methods_after"] == "restore"
+        if self._release(restore=self._params["workload_methods_after"] == "restore"):
+            self._written.append(step)
+            self._until_settled(Limits(self._params["stall_timeout"], self._params["stall_timeout"]))
+
+    def _release(self, *, restore: bool) -> bool:
+        """End the hold on the workload update methods; False when another run has done so meanwhile."""
+        for _attempt in range(ATTEMPTS):
+            kubevirt = self._kubevirt()
+            if workload_updates.held_methods(kubevirt) is None:
+                return False
+            wanted = workload_updates.methods_afterwards(kubevirt, restore=restore)
+            try:
+                self._api.json_patch(self._facts.kubevirt_path, workload_updates.releasing_patch(kubevirt, wanted))
+            except Conflict:
+                continue
+            return True
+        raise _Stopped(
+            words=f"{self._facts.kubevirt_name} changes faster than it can be written. Find out who writes to it."
         )
-        self._api.json_patch(self._facts.kubevirt_path, workload_updates.releasing_patch(kubevirt, wanted))
-        self._written.append(step)
-        self._until_settled(Limits(self._params["stall_timeout"], self._params["stall_timeout"]))
 
     def _until_settled(self, limits: Limits) -> None:
         judge = HopJudge(self._plan.to_version)
