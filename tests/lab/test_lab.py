@@ -115,7 +115,9 @@ def test_down_leaves_nothing(lab: Lab, form: list[str]) -> None:
 )
 def test_up_after_a_kill_in_the_middle_of_it(lab: Lab, form: list[str], component: str) -> None:
     with subprocess.Popen([*TOOL, "up", "--name", lab.name, *form], stderr=subprocess.DEVNULL) as starting:
-        wait_for(f"{component} to start", lambda: processes.pid_of(lab, component), 120, poll=0.01)
+        wait_for(
+            f"{component} to start", lambda: processes.pid_of(lab, component) in cgroups.processes(lab), 120, poll=0.01
+        )
         starting.send_signal(signal.SIGKILL)
     left = {pid: processes.start_time(pid) for pid in cgroups.processes(lab)}
     assert left, "the killed command left processes"
