@@ -9,4 +9,4 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 "$ROOT/tools/needs.sh" lab
 "$ROOT/tools/setup.sh" unit
-exec pytest tests/contract tests/cluster "$@"
+exec pytest tests/lab tests/contract tests/cluster "$@"
