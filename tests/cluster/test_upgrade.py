@@ -72,7 +72,9 @@ def test_with_a_version_whose_image_does_not_exist(running: Lab, tmp_path: Path)
     assert f"virt-operator:{MISSING} cannot be pulled" in failed.message
     assert "Changed so far: " in failed.message
     assert "Deployment kubevirt/virt-operator" in failed.message
-    assert "kubectl apply --server-side --force-conflicts --field-manager=kubevirt.lifecycle -f " in failed.message
+    assert (
+        "kubectl apply --server-side --force-conflicts --field-manager=kubevirt.lifecycle -f https://" in failed.message
+    )
     assert (running_guests(str(running.kubeconfig)), operand_pods(running)) == (before, operands)
 
     back = running.module("kubevirt_upgrade", {"version": FROM, "manifest": lab("manifest", FROM)})

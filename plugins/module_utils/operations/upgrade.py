@@ -274,8 +274,6 @@ class _Execution:
     def _hold(self, step: Step) -> None:
         self._api.json_patch(self._facts.kubevirt_path, workload_updates.holding_patch(self._kubevirt()))
         self._written.append(step)
-        if not any(one.action == "drain-migrations" for one in self._plan.steps):
-            self._drain(step)
 
     def _drain(self, _step: Step) -> None:
         seconds = self._params["migration_drain_timeout"]
@@ -301,10 +299,11 @@ class _Execution:
             )
 
     def _apply(self, step: Step) -> None:
-        if self._take_over(step.path):
+        taken_over = self._take_over(step.path)
+        if taken_over:
             self._written.append(step)
         self._api.apply(step.path, step.body)
-        if step not in self._written:
+        if not taken_over:
             self._written.append(step)
 
     def _take_over(self, path: str) -> bool:
@@ -361,7 +360,7 @@ class _Execution:
             raise _Stopped(self._why_not(waited, limits))
 
     def _why_not(self, waited: Waited, limits: Limits) -> Finding:
-        if waited.failure is not None and waited.end == "failed":
+        if waited.failure is not None:
             return waited.failure
         seconds = limits.stall if waited.end == "stalled" else limits.deadline
         first = waited.missing[0] if waited.missing else "it did not stay done"
@@ -401,12 +400,13 @@ class _Execution:
             target = None
         if running is None or target != running:
             return f"The operator may have begun to move KubeVirt to {self._plan.to_version}; there is no supported way back."
-        manifest = (
-            f"the kubevirt-operator.yaml of {running}" if self._params["manifest"] else releases.manifest_url(running)
-        )
+        again = f"run the same with version: {running} and its manifest"
+        if self._params["image_registry"] or self._params["manifest_namespace"]:
+            return f"To go back (KubeVirt itself is still at {running}): {again}."
         return (
-            f"To go back (KubeVirt itself is still at {running}): run with version: {running} and its manifest, or "
-            f"kubectl apply --server-side --force-conflicts --field-manager={field_ownership.FIELD_MANAGER} -f {manifest}"
+            f"To go back (KubeVirt itself is still at {running}), apply the previous manifest, this or your own copy:\n"
+            f"  kubectl apply --server-side --force-conflicts --field-manager={field_ownership.FIELD_MANAGER} "
+            f"-f {releases.manifest_url(running)}\nor {again}."
         )
 
 

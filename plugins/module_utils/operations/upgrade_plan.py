@@ -163,7 +163,7 @@ def plan_of(
     hopping = not arrived(facts, wish.version) or any(step.body["kind"] == "Deployment" for step in applies)
     steps = [
         *(_holding(kubevirt) if hopping else []),
-        *(_draining(migrations) if hopping else []),
+        *(_draining(kubevirt, migrations) if hopping else []),
         *applies,
     ]
     if wish.wait and (hopping or applies):
@@ -420,10 +420,12 @@ def _holding(kubevirt: Object) -> list[Step]:
     return [Step("hold-workload-updates", object_name(kubevirt), reason)]
 
 
-def _draining(migrations: Sequence[str]) -> list[Step]:
-    if not migrations:
+def _draining(kubevirt: Object, migrations: Sequence[str]) -> list[Step]:
+    """Also after a hold, because virt-controller may begin migrations until it has seen it."""
+    if not migrations and not workload_updates.methods(kubevirt):
         return []
-    return [Step("drain-migrations", listed(migrations), "live migrations fail while virt-handler is replaced")]
+    name = listed(migrations) or "live migrations, of which none runs now"
+    return [Step("drain-migrations", name, "they fail while virt-handler is replaced")]
 
 
 def _restoring(kubevirt: Object, wish: Wish, *, hopping: bool) -> list[Step]:
