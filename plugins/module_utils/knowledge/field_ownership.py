@@ -163,7 +163,7 @@ _NOT_STORED_FALSE = frozenset(
     (
         *("globalDefault", "readOnly", "hostNetwork", "hostPID", "hostIPC", "paused", "stdin", "stdinOnce", "tty"),
         *("minReadySeconds", "initialDelaySeconds", "hostPort", "preserveUnknownFields", "deprecated", "nullable"),
-        *("priority"),
+        "priority",
     )
 )
 _NOT_STORED_BLANK = frozenset({"value", "description", "namespace"})

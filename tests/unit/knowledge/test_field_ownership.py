@@ -346,3 +346,13 @@ def test_the_diff_shows_the_last_applied_manifest_by_its_size():
     [value] = before["metadata"]["annotations"].values()
     assert value.startswith("(manifest: ")
     assert after == {}
+
+
+@pytest.mark.parametrize("zero", [{"priority": 0}, {"description": ""}])
+def test_a_printer_column_is_stored_without_its_zero_values(zero):
+    case = recorded("crd-created")
+    column = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+    live, desired = case["after"], case["desired"]
+    live["spec"]["versions"][0]["additionalPrinterColumns"] = [column]
+    desired["spec"]["versions"][0]["additionalPrinterColumns"] = [{**column, **zero}]
+    assert field_ownership.changes(live, field_ownership.after_apply(live, desired)) == ({}, {})
