@@ -21,7 +21,8 @@ HELD_ANNOTATION = "lifecycle.kubevirt.io/held-workload-update-methods"
 Object = Mapping[str, t.Any]
 Patch = list[dict[str, t.Any]]
 
-_METHODS = "/spec/workloadUpdateStrategy/workloadUpdateMethods"
+_STRATEGY = "/spec/workloadUpdateStrategy"
+_METHODS = f"{_STRATEGY}/workloadUpdateMethods"
 _ANNOTATIONS = "/metadata/annotations"
 _ANNOTATION = f"{_ANNOTATIONS}/{HELD_ANNOTATION.replace('/', '~1')}"
 
@@ -61,12 +62,18 @@ def holding_patch(kubevirt: Object) -> Patch:
 
 
 def releasing_patch(kubevirt: Object, wanted: Sequence[str]) -> Patch:
-    """Sets ``wanted`` and forgets the annotation."""
+    """Sets ``wanted`` and forgets the annotation.
+
+    The emptied list may be gone: virt-operator writes the object back without empty lists when the version of its API
+    changes (pkg/virt-operator/kubevirt.go). And a person may have removed the strategy as a whole.
+    """
     annotation = kubevirt["metadata"]["annotations"][HELD_ANNOTATION]
     patch: Patch = [
         {"op": "test", "path": _ANNOTATION, "value": annotation},
         {"op": "remove", "path": _ANNOTATION},
     ]
     if list(wanted) != methods(kubevirt):
-        patch.append({"op": "replace", "path": _METHODS, "value": list(wanted)})
+        if not kubevirt["spec"].get("workloadUpdateStrategy"):
+            patch.append({"op": "add", "path": _STRATEGY, "value": {}})
+        patch.append({"op": "add", "path": _METHODS, "value": list(wanted)})
     return patch
