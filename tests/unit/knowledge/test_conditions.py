@@ -122,3 +122,16 @@ def test_updating_when_another_deployment_is_wanted(field: str) -> None:
     status = {"phase": "Deployed", "conditions": ready, f"target{field}": "a", f"observed{field}": "a"}
     assert conditions.state_of({"metadata": {}, "status": status}) is State.HEALTHY
     assert conditions.state_of({"metadata": {}, "status": {**status, f"target{field}": "b"}}) is State.UPDATING
+
+
+@pytest.mark.parametrize(
+    ("name", "observed", "target"),
+    [
+        ("1.8-healthy", "quay.io/kubevirt", "quay.io/kubevirt"),
+        ("0.39-updating-registry", "index.docker.io/kubevirt", "quay.io/kubevirt"),
+        ("0.29-not-reported", None, None),
+    ],
+)
+def test_registries(name: str, observed: str | None, target: str | None) -> None:
+    kubevirt = yaml.safe_load((STATUSES / f"{name}.yaml").read_text(encoding="utf-8"))["kubevirt"]
+    assert (conditions.observed_registry(kubevirt), conditions.target_registry(kubevirt)) == (observed, target)

@@ -69,6 +69,27 @@ def test_unknown_minor(text: str) -> None:
     assert releases.latest_patch(Version.parse(text)) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "following"),
+    [
+        ("v1.8.4", "1.9"),
+        ("v1.8.0-rc.1", "1.9"),
+        ("v1.8.99", "1.9"),
+        ("v0.59.2", "1.0"),
+        ("v0.46.0", "0.47"),
+        ("v0.17.0-alpha.1", "0.18"),
+        ("v1.9.0", None),
+        ("v1.99.0", None),
+        ("v0.16.3", None),
+    ],
+)
+def test_next_minor(text: str, following: str | None) -> None:
+    release = releases.next_minor(Version.parse(text))
+    assert (release and release.minor) == following
+    if release:
+        assert hop(Version.parse(text), release.latest) is Hop.MINOR
+
+
 def test_withdrawn() -> None:
     assert list(releases.WITHDRAWN) == ["v0.47.0"]
     assert "v0.47.1" in releases.WITHDRAWN["v0.47.0"]
