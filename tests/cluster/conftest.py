@@ -10,22 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lab import Lab, lab
+from tests.support.lab import Lab, lab, worker_name
 
-NAME = "cases"
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Lab]:
-    """The lab without KubeVirt."""
-    lab("up", "--name", NAME)
-    yield Lab.of(NAME)
-    lab("down", "--name", NAME)
+NAME = worker_name("cases")
 
 
 @pytest.fixture
-def running(cluster: Lab) -> Iterator[Lab]:
-    """The lab; what a test installs is removed afterwards."""
-    yield cluster
-    cluster.kubectl("delete", "virtualmachines", "--all", "--ignore-not-found", "--timeout=120s", check=False)
-    lab("kubevirt", "uninstall", "--name", NAME)
+def running() -> Iterator[Lab]:
+    """A lab without KubeVirt, one for each test: some minutes of a test are spent on waiting, so several run at once."""
+    lab("up", "--name", NAME)
+    yield Lab.of(NAME)
+    lab("down", "--name", NAME)

@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from tests.support.install import install_operator
-from tests.support.lab import Json, Lab, lab
+from tests.support.lab import Json, Lab, lab, worker_name
 
 FROM, TO = "v1.7.0", "v1.8.4"
-NAME = "contract"
+NAME = worker_name("contract")
 TOUCHABLE = (
     *("deployments", "crds", "clusterroles", "clusterrolebindings", "roles", "rolebindings"),
     *("serviceaccounts", "priorityclasses", "namespaces"),

@@ -40,6 +40,11 @@ def lab(*arguments: str, timeout: float = 3600) -> str:
     return done.stdout.strip()
 
 
+def worker_name(name: str) -> str:
+    """A name of a lab that no other test process uses at the same time."""
+    return "-".join(filter(None, (name, os.environ.get("PYTEST_XDIST_WORKER"))))
+
+
 @dataclass(frozen=True)
 class Result:
     """What a module returned."""
