@@ -14,6 +14,7 @@ import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
+from ..knowledge.field_ownership import FIELD_MANAGER
 from .clock import Clock
 from .errors import ApiError, Conflict, Expired, Forbidden, NotFound, Unreachable
 
@@ -22,7 +23,6 @@ try:
 except ImportError:  # comes with kubernetes; connection.py reports what is missing
     urllib3 = None  # type: ignore[assignment]
 
-FIELD_MANAGER = "kubevirt.lifecycle"
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
 PAGE = 500
