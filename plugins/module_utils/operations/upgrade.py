@@ -21,7 +21,7 @@ from ..knowledge.launchers import unfinished_migrations
 from ..knowledge.manifest import Manifest, ManifestError, checksum_matches, parse, with_namespace, with_registry
 from ..knowledge.objects import path_of
 from ..knowledge.versions import Version, VersionError, try_parse
-from .hop import HopJudge, migrations_source, sources
+from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .outcome import InvalidOption, Outcome, Report, listed, refusal, told
 from .pages import upgrade_page
@@ -39,7 +39,7 @@ from .upgrade_plan import (
     plan_of,
     running_version,
 )
-from .waiting import Limits, Verdict, Waited, wait_for
+from .waiting import Limits, Waited, wait_for
 
 HOLD = 15.0
 """Seconds for which the hop must stay done before it counts as done."""
@@ -280,7 +280,7 @@ class _Execution:
         with Picture(self._api, [migrations_source(self._facts)]) as picture:
             waited = wait_for(
                 picture,
-                _migrations_finished,
+                migrations_finished,
                 Limits(deadline=seconds, stall=seconds, hold=QUIET if self._written else 0.0),
                 clock=self._clock,
                 report=self._report,
@@ -408,8 +408,3 @@ class _Execution:
             f"  kubectl apply --server-side --force-conflicts --field-manager={field_ownership.FIELD_MANAGER} "
             f"-f {releases.manifest_url(running)}\nor {again}."
         )
-
-
-def _migrations_finished(picture: Picture) -> Verdict:
-    unfinished = unfinished_migrations(picture.objects("migrations"))
-    return Verdict(unfinished, movement=tuple(unfinished))
