@@ -8,6 +8,7 @@ Reads are repeated when the server is busy or restarting; writes are sent once, 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import typing as t
@@ -247,7 +248,8 @@ class Watching:
         """End the watch; the thread that iterates over it is woken where urllib3 (2.3 and later) can do that."""
         shutdown = getattr(self._response, "shutdown", None)  # close() would wait for the reading thread's lock
         if shutdown is not None:
-            shutdown()
+            with contextlib.suppress(OSError, RuntimeError, ValueError):  # it has ended already
+                shutdown()
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

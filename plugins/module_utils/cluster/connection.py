@@ -89,7 +89,7 @@ def auth_source(params: Mapping[str, t.Any], environ: Mapping[str, str]) -> dict
     """
     options = {name: params[name] for name in AUTH_ARG_SPEC if params.get(name) not in (None, "", [], {})}
     variables = {
-        option: name for option, names in _VARIABLES.items() for name in names if environ.get(name) not in (None, "")
+        option: name for option, names in _VARIABLES.items() if (name := next((n for n in names if environ.get(n)), ""))
     }
     if options and variables:
         raise AuthError(
@@ -119,11 +119,18 @@ def _refuse_mixture(source: Mapping[str, t.Any], named: t.Callable[[str], str]) 
             f"{_listed(direct)} is set without a host, so it would be sent to whatever cluster the default kubeconfig names. "
             "Nothing was done. Set host (K8S_AUTH_HOST) too."
         )
-    for one, other in (("client_cert", "client_key"), ("username", "password")):
-        if (one in source) != (other in source):
+    for pair in (("client_cert", "client_key"), ("username", "password")):
+        given, lacking = [name for name in pair if name in source], [name for name in pair if name not in source]
+        if given and lacking:
             raise AuthError(
-                f"{one} and {other} belong together, and only one of them is set. Nothing was done. Set both."
+                f"{named(given[0])} is set without {lacking[0]}, and they belong together. Nothing was done. "
+                f"Set {lacking[0]} (K8S_AUTH_{lacking[0].upper()}) too."
             )
+    if "api_key" in source and "username" in source:
+        raise AuthError(
+            f"{named('api_key')} and {named('username')} are both set, and only one of them can log in. Nothing was done. "
+            "Keep one of them."
+        )
 
 
 def _listed(names: t.Iterable[str]) -> str:
@@ -202,10 +209,14 @@ def _expanded(path: str | None) -> str | None:
 def _headers(configuration: t.Any, source: Mapping[str, t.Any]) -> list[tuple[str, str]]:
     """The headers that log us in; asked for at every request, because tokens are renewed."""
     headers = [("User-Agent", USER_AGENT)]
+    try:
+        settings = configuration.auth_settings().values()
+    except Exception as error:  # of a file, a command, or a library of a cloud, by which the token is renewed
+        raise AuthError(
+            f"The token cannot be renewed: {error}. Log in again, or mend the command that the kubeconfig names."
+        ) from error
     headers += [
-        (setting["key"], setting["value"])
-        for setting in configuration.auth_settings().values()
-        if setting["in"] == "header" and setting["value"]
+        (setting["key"], setting["value"]) for setting in settings if setting["in"] == "header" and setting["value"]
     ]
     if "username" in source:
         basic = urllib3.util.make_headers(basic_auth=f"{source['username']}:{source['password']}")

@@ -9,10 +9,9 @@ import os
 
 from ansible.module_utils.urls import open_url
 
+from ..knowledge.manifest import MAX_BYTES
 from .errors import ManifestUnavailable
 
-# The largest release manifest is 330 KB.
-LARGEST = 8 * 1024 * 1024
 TIMEOUT = 60
 
 
@@ -59,7 +58,7 @@ def _downloaded(url: str, *, validate_certs: bool, ca_path: str | None, has_chec
         with open_url(
             url, timeout=TIMEOUT, validate_certs=validate_certs, ca_path=ca_path, follow_redirects="safe"
         ) as answer:
-            data: bytes = answer.read(LARGEST + 1)
+            data: bytes = answer.read(MAX_BYTES + 1)
     except Exception as error:  # open_url raises its own, urllib's, ssl's and socket's errors
         raise ManifestUnavailable(
             f"manifest: {url} cannot be fetched: {error}. Check the version and the network, or give manifest as a path or a "
@@ -71,7 +70,7 @@ def _downloaded(url: str, *, validate_certs: bool, ca_path: str | None, has_chec
 def _from_disk(path: str) -> bytes:
     try:
         with open(os.path.expanduser(path), "rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ManifestUnavailable(
             f"manifest: the file {path} cannot be read: {error.strerror}. Give a path that exists, an https address, or the text."
@@ -80,8 +79,8 @@ def _from_disk(path: str) -> bytes:
 
 
 def _bounded(data: bytes, origin: str) -> bytes:
-    if len(data) > LARGEST:
+    if len(data) > MAX_BYTES:
         raise ManifestUnavailable(
-            f"manifest: {origin} is larger than 8 MiB; kubevirt-operator.yaml is not. Check the address."
+            f"manifest: {origin} is larger than {MAX_BYTES // 1024 // 1024} MiB; kubevirt-operator.yaml is not. Check the address."
         )
     return data

@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .api import Api, Json, Watching
-from .errors import ApiError, ClusterError, Expired, Forbidden
+from .errors import Expired, Forbidden
 
 # The server ends each watch after so many seconds; a new one goes on from where it ended.
 WATCH_SECONDS = 240
 # Where the user may list but not watch.
 LIST_SECONDS = 10.0
 PAUSE_AFTER_ERROR = 2.0
+# A proxy may end every watch at once.
+PAUSE_BETWEEN_WATCHES = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Picture:
         self._events: queue.Queue[tuple[str, str, t.Any]] = queue.Queue()
         self._stop = threading.Event()
         self._open: dict[str, Watching] = {}
-        self.trouble = ""
+        self._troubles: dict[str, str] = {}
 
     def __enter__(self) -> Picture:
         for source in self._sources:
@@ -61,6 +63,11 @@ class Picture:
         """The objects of the source ``name`` as last seen."""
         return list(self._objects[name].values())
 
+    @property
+    def trouble(self) -> str:
+        """Why what is seen may be old; empty when all sources are followed."""
+        return next(iter(self._troubles.values()), "")
+
     def changed(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds for a change and take in all that has come; False if nothing came."""
         try:
@@ -72,23 +79,24 @@ class Picture:
         return True
 
     def _take_in(self, name: str, kind: str, content: t.Any) -> None:
+        if kind == "TROUBLE":
+            self._troubles[name] = content
+            return
+        self._troubles.pop(name, None)
         if kind == "LISTED":
             self._objects[name] = {_key(item): item for item in content}
-            self.trouble = ""
-        elif kind == "TROUBLE":
-            self.trouble = content
         elif kind == "DELETED":
             self._objects[name].pop(_key(content), None)
         else:
             self._objects[name][_key(content)] = content
-            self.trouble = ""
 
     def _follow(self, source: Source, version: str) -> None:
         """One source, until the picture is closed. Runs in a thread of its own."""
         while not self._stop.is_set():
             try:
                 version = self._follow_once(source, version)
-            except ClusterError as error:
+                self._stop.wait(PAUSE_BETWEEN_WATCHES)
+            except Exception as error:  # whatever it is: a thread that dies leaves a picture that only looks quiet
                 if self._stop.is_set():
                     return
                 if isinstance(error, Forbidden):
@@ -115,10 +123,8 @@ class Picture:
     def _list_again(self, source: Source, version: str) -> str:
         try:
             items, version = self._api.snapshot(source.path, label_selector=source.label_selector)
-        except ApiError as error:
+        except Exception as error:  # as above
             self._events.put((source.name, "TROUBLE", str(error)))
-        except ClusterError:
-            pass  # said by the watch, which tries again after its pause
         else:
             self._events.put((source.name, "LISTED", items))
         return version

@@ -8,6 +8,7 @@ Sources: the kubelet's waiting reasons, and what virt-operator writes into the K
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Iterable, Mapping
 
@@ -23,12 +24,24 @@ _IMAGE_PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidIma
 _TRANSIENT = ("no certificate population strategy found",)
 
 
-def image_pull_failure(pods: Iterable[Object]) -> Finding | None:
+_IDENTIFIER = "kubevirt.io/install-strategy-identifier"
+# The Job that reads an install strategy has the deployment in its name only (pkg/virt-operator/strategy_job.go).
+_STRATEGY_JOB = re.compile(r"kubevirt-([0-9a-f]{40})-job")
+
+
+def image_pull_failure(pods: Iterable[Object], deployment: str | None = None) -> Finding | None:
     """The first image that cannot be pulled, if any.
 
     It is a failure only when it lasts: a registry may be slow, or answer again.
+
+    Args:
+        pods: The pods to look at.
+        deployment: status.targetDeploymentID. Pods of other deployments are left out: they are being replaced, or belong to
+            the Job of an earlier attempt, which virt-operator deletes only when it completed.
     """
     for pod in pods:
+        if deployment and _deployment_of(pod) not in (None, deployment):
+            continue
         status = pod.get("status", {})
         for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
             waiting = container.get("state", {}).get("waiting", {})
@@ -58,3 +71,10 @@ def deployment_failure(kubevirt: Object) -> Finding | None:
         fix=f"Read the message; kubectl logs -n {kubevirt['metadata']['namespace']} -l kubevirt.io=virt-operator says more. "
         "Mend the cause and run again.",
     )
+
+
+def _deployment_of(pod: Object) -> str | None:
+    """The ID of the deployment that virt-operator made the pod for; None where it did not, or does not say."""
+    identifier: str | None = (pod["metadata"].get("annotations") or {}).get(_IDENTIFIER)
+    job = _STRATEGY_JOB.match(pod["metadata"]["name"])
+    return identifier or (job[1] if job else None)

@@ -20,6 +20,7 @@ except ImportError:  # said when a manifest is to be read
 
 Object = Mapping[str, t.Any]
 
+# The largest release manifest is 330 KB.
 MAX_BYTES = 8 * 1024 * 1024
 
 # Group, kind and name of all that a release's kubevirt-operator.yaml has ever held.

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Mapping
 
 from ..cluster.watch import Picture, Source
 from ..knowledge.failures import deployment_failure, image_pull_failure
+from ..knowledge.launchers import unfinished_migrations
 from ..knowledge.settling import unsettled
 from .observe import Facts
 from .waiting import Verdict
@@ -39,6 +40,13 @@ def migrations_source(facts: Facts) -> Source:
     return Source("migrations", f"{facts.api}/virtualmachineinstancemigrations")
 
 
+def migrations_finished(picture: Picture) -> Verdict:
+    """Says of a picture of ``migrations_source()`` whether no live migration runs; never while the picture is old."""
+    unfinished = unfinished_migrations(picture.objects("migrations"))
+    trouble = [picture.trouble] if picture.trouble else []
+    return Verdict(unfinished or trouble, movement=tuple(unfinished))
+
+
 class HopJudge:
     """Says of a picture of ``sources()`` whether KubeVirt has arrived at a version.
 
@@ -61,7 +69,8 @@ class HopJudge:
         missing = unsettled(kubevirt, operator=operator, operands=operands, pods=pods, wanted=self._version)
         if picture.trouble:
             missing = missing or [picture.trouble]
-        image, deployment = image_pull_failure(pods), deployment_failure(kubevirt)
+        image = image_pull_failure(pods, kubevirt.get("status", {}).get("targetDeploymentID"))
+        deployment = deployment_failure(kubevirt)
         return Verdict(
             missing,
             failure=image or deployment,

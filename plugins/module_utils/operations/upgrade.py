@@ -21,7 +21,7 @@ from ..knowledge.launchers import unfinished_migrations
 from ..knowledge.manifest import Manifest, ManifestError, checksum_matches, parse, with_namespace, with_registry
 from ..knowledge.objects import path_of
 from ..knowledge.versions import Version, VersionError, try_parse
-from .hop import HopJudge, migrations_source, sources
+from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .outcome import InvalidOption, Outcome, Report, listed, refusal, told
 from .pages import upgrade_page
@@ -31,15 +31,17 @@ from .upgrade_plan import (
     Step,
     Wish,
     actions_of,
+    applies_of,
     arrived,
     diff_of,
     findings_of_the_cluster,
     findings_of_the_manifest,
     hop_of,
+    moves_the_control_plane,
     plan_of,
     running_version,
 )
-from .waiting import Limits, Verdict, Waited, wait_for
+from .waiting import Limits, Waited, wait_for
 
 HOLD = 15.0
 """Seconds for which the hop must stay done before it counts as done."""
@@ -127,8 +129,9 @@ def _outcome(facts: Facts, wish: Wish) -> Outcome:
 def _plan(api: Api, facts: Facts, wish: Wish, manifest: Manifest) -> Plan:
     known = {path_of(one): one for one in (facts.operator, facts.namespace, facts.crd) if one}
     live = {path: known.get(path) or api.get_or_none(path) for path in map(path_of, manifest.objects)}
-    migrations = [] if arrived(facts, wish.version) else _migrations(api, facts)
-    return plan_of(facts, wish, manifest, live, migrations)
+    applies = applies_of(manifest, live)
+    migrations = _migrations(api, facts) if moves_the_control_plane(facts, wish, applies) else []
+    return plan_of(facts, wish, applies, migrations)
 
 
 def load_manifest(params: Params, version: Version) -> Manifest:
@@ -280,7 +283,7 @@ class _Execution:
         with Picture(self._api, [migrations_source(self._facts)]) as picture:
             waited = wait_for(
                 picture,
-                _migrations_finished,
+                migrations_finished,
                 Limits(deadline=seconds, stall=seconds, hold=QUIET if self._written else 0.0),
                 clock=self._clock,
                 report=self._report,
@@ -383,7 +386,8 @@ class _Execution:
         if not self._written:
             return "\n".join([*lines, "Nothing was changed."])
         lines.append(f"Changed so far: {listed((step.object for step in self._written), most=20)}.")
-        if any(step.action == "hold-workload-updates" for step in self._written):
+        written = {step.action for step in self._written}
+        if "hold-workload-updates" in written and "restore-workload-updates" not in written:
             lines.append(
                 "The workload update methods are held empty, remembered in an annotation of the KubeVirt object; the next run "
                 "that finishes puts them back."
@@ -398,7 +402,7 @@ class _Execution:
             target = try_parse(target_version(self._kubevirt()))
         except ClusterError:
             target = None
-        if running is None or target != running:
+        if running is None or target != running or str(running) == self._plan.to_version:
             return f"The operator may have begun to move KubeVirt to {self._plan.to_version}; there is no supported way back."
         again = f"run the same with version: {running} and its manifest"
         if self._params["image_registry"] or self._params["manifest_namespace"]:
@@ -408,8 +412,3 @@ class _Execution:
             f"  kubectl apply --server-side --force-conflicts --field-manager={field_ownership.FIELD_MANAGER} "
             f"-f {releases.manifest_url(running)}\nor {again}."
         )
-
-
-def _migrations_finished(picture: Picture) -> Verdict:
-    unfinished = unfinished_migrations(picture.objects("migrations"))
-    return Verdict(unfinished, movement=tuple(unfinished))

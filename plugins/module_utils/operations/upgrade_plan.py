@@ -96,11 +96,15 @@ def actions_of(steps: Sequence[Step]) -> list[dict[str, str]]:
 
 
 def diff_of(steps: Sequence[Step]) -> list[dict[str, t.Any]]:
-    """One entry an object that differs, as Ansible prints it."""
+    """One entry an object that differs in the end, as Ansible prints it."""
+    ends: dict[str, tuple[Object | None, Object | None]] = {}
+    for step in steps:
+        if step.before != step.after:
+            ends[step.object] = (ends.get(step.object, (step.before, None))[0], step.after)
     return [
-        {"before_header": step.object, "after_header": step.object, "before": step.before, "after": step.after}
-        for step in steps
-        if step.before != step.after
+        {"before_header": name, "after_header": name, "before": before, "after": after}
+        for name, (before, after) in ends.items()
+        if before != after
     ]
 
 
@@ -143,24 +147,46 @@ def findings_of_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> li
     return _about_the_manifest(facts, wish, manifest)
 
 
-def plan_of(
-    facts: Facts, wish: Wish, manifest: Manifest, live: Mapping[str, Object | None], migrations: Sequence[str]
-) -> Plan:
+def applies_of(manifest: Manifest, live: Mapping[str, Object | None]) -> list[Step]:
+    """The steps that bring the live objects, by their path, to what the manifest says."""
+    steps = []
+    for desired in manifest.objects:
+        path = path_of(desired)
+        now = live[path]
+        before, after = field_ownership.changes(now, field_ownership.after_apply(now, desired))
+        moved = field_ownership.moved_managers(now) if now else []
+        if not moved and before == after:
+            continue
+        reasons = ["the manifest differs" if now else "the manifest adds it"] if before != after else []
+        if moved:
+            reasons.append(f"fields move from {listed(moved)} to {field_ownership.FIELD_MANAGER}")
+            before = {**before, "field managers": moved}
+            after = {**after, "field managers": [field_ownership.FIELD_MANAGER]}
+        steps.append(
+            Step("apply", object_name(desired), "; ".join(reasons), path=path, body=desired, before=before, after=after)
+        )
+    return steps
+
+
+def moves_the_control_plane(facts: Facts, wish: Wish, applies: Sequence[Step]) -> bool:
+    """Whether virt-handler may be replaced: another version or registry, or another operator of the same one."""
+    return not arrived(facts, wish.version) or any(step.body["kind"] == "Deployment" for step in applies)
+
+
+def plan_of(facts: Facts, wish: Wish, applies: Sequence[Step], migrations: Sequence[str]) -> Plan:
     """The steps from here to the wanted version.
 
     Args:
         facts: From ``observe``.
         wish: What the user asked for.
-        manifest: Of the wanted version, its registry and namespace as they will be applied.
-        live: The live objects of the manifest by their path.
-        migrations: The live migrations that have not finished.
+        applies: From ``applies_of`` the manifest as it will be applied.
+        migrations: The live migrations that have not finished; only read when the control plane moves.
     """
     version = running_version(facts)
     kubevirt = facts.kubevirt
     if kubevirt is None:
         return Plan((), None, str(wish.version))
-    applies = _applies(manifest, live)
-    hopping = not arrived(facts, wish.version) or any(step.body["kind"] == "Deployment" for step in applies)
+    hopping = moves_the_control_plane(facts, wish, applies)
     steps = [
         *(_holding(kubevirt) if hopping else []),
         *(_draining(kubevirt, migrations) if hopping else []),
@@ -315,7 +341,8 @@ def _hop_in_progress(facts: Facts, observed: Version | None, under_way: Version)
     return finding(
         "upgrade.hop-in-progress",
         object=facts.kubevirt_name,
-        cause=f"It is on its way from {observed} to {under_way}; another version now would skip or mix versions.",
+        cause=f"It is on its way {f'from {observed} ' if observed else ''}to {under_way}; another version now would skip or mix "
+        "versions.",
         evidence=explanation(facts.kubevirt),
         fix=f"Finish that hop first: run with version: {under_way}."
         if supported
@@ -325,9 +352,12 @@ def _hop_in_progress(facts: Facts, observed: Version | None, under_way: Version)
 
 def _rolled_out(operator: Object | None) -> bool:
     """Whether only pods of the declared version run."""
-    status = (operator or {}).get("status") or {}
+    if operator is None:
+        return False
+    status = operator.get("status") or {}
     replicas = status.get("replicas", 0)
-    return bool(replicas > 0 and replicas == status.get("updatedReplicas") == status.get("availableReplicas"))
+    seen = status.get("observedGeneration", 0) >= operator["metadata"].get("generation", 0)
+    return bool(seen and replicas > 0 and replicas == status.get("updatedReplicas") == status.get("availableReplicas"))
 
 
 def _about_owners(facts: Facts) -> list[Finding]:
@@ -392,32 +422,20 @@ def _about_the_server(facts: Facts) -> list[Finding]:
     ]
 
 
-def _applies(manifest: Manifest, live: Mapping[str, Object | None]) -> list[Step]:
-    steps = []
-    for desired in manifest.objects:
-        path = path_of(desired)
-        now = live[path]
-        before, after = field_ownership.changes(now, field_ownership.after_apply(now, desired))
-        moved = field_ownership.moved_managers(now) if now else []
-        if not moved and before == after:
-            continue
-        reasons = ["the manifest differs" if now else "the manifest adds it"] if before != after else []
-        if moved:
-            reasons.append(f"fields move from {listed(moved)} to {field_ownership.FIELD_MANAGER}")
-            before = {**before, "field managers": moved}
-            after = {**after, "field managers": [field_ownership.FIELD_MANAGER]}
-        steps.append(
-            Step("apply", object_name(desired), "; ".join(reasons), path=path, body=desired, before=before, after=after)
-        )
-    return steps
-
-
 def _holding(kubevirt: Object) -> list[Step]:
     methods = workload_updates.methods(kubevirt)
     if not methods:
         return []
     reason = f"no VM may be moved ({listed(methods)}) while the control plane moves"
-    return [Step("hold-workload-updates", object_name(kubevirt), reason)]
+    return [
+        Step(
+            "hold-workload-updates",
+            object_name(kubevirt),
+            reason,
+            before={"workloadUpdateMethods": methods},
+            after={"workloadUpdateMethods": []},
+        )
+    ]
 
 
 def _draining(kubevirt: Object, migrations: Sequence[str]) -> list[Step]:
@@ -440,7 +458,7 @@ def _restoring(kubevirt: Object, wish: Wish, *, hopping: bool) -> list[Step]:
             f"the hop is done; the methods are {listed(afterwards)} again"
             if afterwards
             else "the hop is done; the methods stay empty as asked",
-            before={"workloadUpdateMethods": now},
+            before={"workloadUpdateMethods": [] if hopping else now},
             after={"workloadUpdateMethods": afterwards},
         )
     ]

@@ -66,14 +66,17 @@ class Waited:
 def wait_for(
     picture: Picture, judge: Callable[[Picture], Verdict], limits: Limits, *, clock: Clock, report: Report
 ) -> Waited:
-    """Look at every change until it is done, failed, or one of the clocks has run out."""
+    """Look at every change until it is done, failed, or one of the clocks has run out.
+
+    The deadline does not cut off a hold that has begun.
+    """
     started = moved = clock.now()
     done_since: float | None = None
     failing: tuple[str, float] | None = None
     movement: Hashable = None
     told = ""
     verdict = Verdict([])
-    while (now := clock.now()) - started < limits.deadline:
+    while (now := clock.now()) - started < limits.deadline or done_since is not None:
         verdict = judge(picture)
         if verdict.movement != movement:
             movement, moved = verdict.movement, now
@@ -84,7 +87,7 @@ def wait_for(
         if failing is not None and now - failing[1] >= verdict.patience:
             return Waited("failed", verdict.missing, verdict.failure)
         if not verdict.missing:
-            done_since = done_since or now
+            done_since = now if done_since is None else done_since
             if now - done_since >= limits.hold:
                 return Waited("done")
         else:

@@ -1,0 +1,325 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Talking to an API server: what is asked again, what is sent once, and what is made of each answer."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api import (
+    ATTEMPTS,
+    LONGEST_PAUSE,
+    PAGE,
+    Api,
+    WriteInCheckMode,
+)
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import (
+    ApiError,
+    Conflict,
+    Expired,
+    Forbidden,
+    NotFound,
+    Unreachable,
+)
+
+# tests/unit/cluster/conftest.py
+Server = t.Any
+QuickClock = t.Any
+
+POD = {"metadata": {"name": "a", "namespace": "b"}}
+METADATA_ONLY = "PartialObjectMetadataList"
+
+
+def status(code: int, reason: str = "Reason", message: str = "so it is") -> dict[str, t.Any]:
+    return {"kind": "Status", "apiVersion": "v1", "code": code, "reason": reason, "message": message}
+
+
+def page(*names: str, following: str = "", version: str = "7", **metadata: t.Any) -> dict[str, t.Any]:
+    more = {"continue": following} if following else {}
+    items = [{"metadata": {"name": name}} for name in names]
+    return {"items": items, "metadata": {"resourceVersion": version, **more, **metadata}}
+
+
+class TestReading:
+    def test_an_object(self, api: Api, server: Server) -> None:
+        server.answer(POD)
+        assert api.get("/api/v1/namespaces/b/pods/a") == POD
+        [asked] = server.asked
+        assert (asked.method, asked.path, asked.query) == ("GET", "/api/v1/namespaces/b/pods/a", {})
+        assert asked.headers["Authorization"] == "Bearer t"
+        assert asked.headers.get_all("X-A") == ["1", "2"], "a header may come twice, as Impersonate-Group does"
+        assert api.requests == 1
+
+    def test_an_address_with_a_path(self, checking: Api, server: Server) -> None:
+        server.answer(POD)
+        checking.get("/api/v1/x")
+        assert server.asked[0].path == "/k8s/clusters/c-1/api/v1/x"
+
+    def test_what_is_not_there(self, api: Api, server: Server) -> None:
+        server.answer(status(404), 404)
+        assert api.get_or_none("/x") is None
+        assert api.list_or_empty("/x") == []
+        assert api.count("/x") == 0
+        assert api.first_metadata("/x", 5) == ([], 0)
+        with pytest.raises(NotFound):
+            api.get("/x")
+
+    @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
+    def test_a_busy_server_is_asked_again(self, api: Api, server: Server, clock: QuickClock, code: int) -> None:
+        server.answer(status(code), code).answer(b"<html>bad gateway</html>", code).answer(POD)
+        assert api.get("/x") == POD
+        assert len(server.asked) == 3
+        first, second = clock.pauses
+        assert 0.5 <= first <= 1 <= second <= 2
+
+    def test_a_server_that_stays_busy_is_not_asked_for_ever(self, api: Api, server: Server, clock: QuickClock) -> None:
+        server.answer(status(503, "ServiceUnavailable", "etcd is away"), 503)
+        with pytest.raises(ApiError, match="GET /x was answered with 503 ServiceUnavailable: etcd is away"):
+            api.get("/x")
+        assert len(server.asked) == ATTEMPTS == len(clock.pauses) + 1
+        assert max(clock.pauses) <= LONGEST_PAUSE
+
+    @pytest.mark.parametrize(
+        ("header", "low", "high"),
+        [("3", 3, 3), ("0", 0, 0), ("600", LONGEST_PAUSE, LONGEST_PAUSE), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.5, 1)],
+    )
+    def test_the_server_says_when_to_ask_again(
+        self, api: Api, server: Server, clock: QuickClock, header: str, low: float, high: float
+    ) -> None:
+        server.answer(status(429), 429, Retry_After=header).answer(POD)
+        assert api.get("/x") == POD
+        [pause] = clock.pauses
+        assert low <= pause <= high
+
+    @pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 410, 422])
+    def test_other_errors_are_not_asked_again(self, api: Api, server: Server, code: int) -> None:
+        server.answer(status(code), code)
+        with pytest.raises(ApiError) as caught:
+            api.get("/x")
+        assert (len(server.asked), caught.value.status, caught.value.reason) == (1, code, "Reason")
+
+    def test_a_connection_that_breaks_is_made_again_once_the_server_has_answered(
+        self, api: Api, server: Server, clock: QuickClock
+    ) -> None:
+        server.answer(POD).reset().reset().answer(POD)
+        api.get("/x")
+        assert api.get("/x") == POD
+        assert (len(server.asked), len(clock.pauses)) == (4, 2)
+
+    def test_a_connection_that_keeps_breaking_ends_the_run(self, api: Api, server: Server) -> None:
+        server.answer(POD).reset()
+        api.get("/x")
+        with pytest.raises(Unreachable, match=f"{server.endpoint} does not answer"):
+            api.get("/x")
+        assert len(server.asked) == 1 + ATTEMPTS
+
+    def test_an_address_that_never_answered_is_told_at_once(self, api: Api, server: Server, clock: QuickClock) -> None:
+        server.reset()
+        with pytest.raises(Unreachable):
+            api.get("/x")
+        assert (len(server.asked), clock.pauses) == (1, [])
+
+    @pytest.mark.parametrize("body", [b"<html>Log in</html>", b"", b"ok \xff"])
+    def test_something_else_than_an_api_server(self, api: Api, server: Server, clock: QuickClock, body: bytes) -> None:
+        server.answer(body)
+        with pytest.raises(Unreachable, match=r"not JSON.*Kubernetes API server, or a proxy"):
+            api.get("/x")
+        assert clock.pauses == []
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("code", "kind"), [(403, Forbidden), (404, NotFound), (409, Conflict), (410, Expired), (412, Conflict)]
+    )
+    def test_each_has_its_type(self, api: Api, server: Server, code: int, kind: type[ApiError]) -> None:
+        server.answer(status(code), code)
+        with pytest.raises(kind, match=f"GET /x was answered with {code} Reason: so it is"):
+            api.get("/x")
+
+    def test_a_permission_that_lacks_says_what_to_do(self, api: Api, server: Server) -> None:
+        server.answer(status(403, "Forbidden"), 403)
+        with pytest.raises(Forbidden, match="Grant this to the user"):
+            api.get("/x")
+
+    @pytest.mark.parametrize("body", [b"<html>nope</html>", b'"text"', b"[]", b"null", b"", b"{}"])
+    def test_an_error_that_is_not_a_status(self, api: Api, server: Server, body: bytes) -> None:
+        server.answer(body, 401)
+        with pytest.raises(ApiError, match="401 Error") as caught:
+            api.get("/x")
+        assert caught.value.status == 401
+
+    def test_a_patch_test_that_does_not_hold_is_a_conflict(self, api: Api, server: Server) -> None:
+        """So the API server of Kubernetes 1.34 answers it."""
+        server.answer(status(422, "Invalid", "the server rejected our request due to an error in our request"), 422)
+        with pytest.raises(Conflict):
+            api.json_patch("/x", [])
+
+    def test_an_object_that_is_not_valid_is_none(self, api: Api, server: Server) -> None:
+        server.answer(status(422, "Invalid", "spec.replicas: Invalid value"), 422)
+        with pytest.raises(ApiError) as caught:
+            api.apply("/x", POD)
+        assert not isinstance(caught.value, Conflict)
+
+
+class TestWriting:
+    @pytest.mark.parametrize("rehearse", [False, True])
+    def test_apply(self, api: Api, server: Server, rehearse: bool) -> None:
+        server.answer(POD)
+        assert api.apply("/x", POD, rehearse=rehearse) == POD
+        [asked] = server.asked
+        assert (asked.method, asked.path, json.loads(asked.body)) == ("PATCH", "/x", POD)
+        assert asked.headers["Content-Type"] == "application/apply-patch+yaml"
+        options = {"fieldManager": "kubevirt.lifecycle", "force": "true"}
+        assert asked.query == options | ({"dryRun": "All"} if rehearse else {})
+
+    @pytest.mark.parametrize("rehearse", [False, True])
+    def test_json_patch(self, api: Api, server: Server, rehearse: bool) -> None:
+        server.answer(POD)
+        operations = [{"op": "test", "path": "/a", "value": 1}]
+        api.json_patch("/x", operations, rehearse=rehearse)
+        [asked] = server.asked
+        assert (asked.method, json.loads(asked.body)) == ("PATCH", operations)
+        assert asked.headers["Content-Type"] == "application/json-patch+json"
+        assert asked.query == {"fieldManager": "kubevirt.lifecycle"} | ({"dryRun": "All"} if rehearse else {})
+
+    @pytest.mark.parametrize("code", [429, 500, 503])
+    def test_a_write_is_sent_once_whatever_the_answer(
+        self, api: Api, server: Server, clock: QuickClock, code: int
+    ) -> None:
+        server.answer(status(code), code)
+        with pytest.raises(ApiError):
+            api.apply("/x", POD)
+        with pytest.raises(ApiError):
+            api.json_patch("/x", [])
+        assert (len(server.asked), clock.pauses) == (2, [])
+
+    def test_a_write_whose_connection_breaks_is_not_sent_again(self, api: Api, server: Server) -> None:
+        server.answer(POD).reset()
+        api.get("/x")
+        with pytest.raises(Unreachable):
+            api.apply("/x", POD)
+        assert [asked.method for asked in server.asked] == ["GET", "PATCH"]
+
+    @pytest.mark.parametrize("rehearse", [False, True])
+    def test_in_check_mode_nothing_is_sent(self, checking: Api, server: Server, rehearse: bool) -> None:
+        with pytest.raises(WriteInCheckMode):
+            checking.apply("/x", POD, rehearse=rehearse)
+        with pytest.raises(WriteInCheckMode):
+            checking.json_patch("/x", [], rehearse=rehearse)
+        assert server.asked == []
+
+
+class TestCollections:
+    def test_all_pages_are_read(self, api: Api, server: Server) -> None:
+        server.answer(page("a", "b", following="1")).answer(page("c", following="2")).answer(page("d"))
+        found = [one["metadata"]["name"] for one in api.objects("/x", label_selector="app=a,b")]
+        assert found == ["a", "b", "c", "d"]
+        first = {"labelSelector": "app=a,b", "limit": str(PAGE)}
+        assert [asked.query for asked in server.asked] == [first, first | {"continue": "1"}, first | {"continue": "2"}]
+
+    def test_a_busy_server_does_not_lose_a_page(self, api: Api, server: Server) -> None:
+        server.answer(page("a", following="1")).answer(status(503), 503).answer(page("b"))
+        assert len(api.list_or_empty("/x")) == 2
+
+    def test_a_list_that_the_server_has_forgotten_meanwhile(self, api: Api, server: Server) -> None:
+        server.answer(page("a", following="1")).answer(status(410), 410)
+        with pytest.raises(Expired):
+            api.list_or_empty("/x")
+
+    @pytest.mark.parametrize("items", [None, []])
+    def test_an_empty_collection(self, api: Api, server: Server, items: t.Any) -> None:
+        server.answer({"items": items, "metadata": {"resourceVersion": "7"}})
+        assert list(api.objects("/x", metadata_only=True)) == []
+        assert api.count("/x") == 0
+        assert api.snapshot("/x") == ([], "7")
+
+    def test_a_snapshot_is_watched_from_its_first_page(self, api: Api, server: Server) -> None:
+        server.answer(page("a", following="1")).answer(page("b", version="9"))
+        items, version = api.snapshot("/x")
+        assert (len(items), version) == (2, "7")
+
+    @pytest.mark.parametrize(("remaining", "expected"), [({}, 1), ({"remainingItemCount": 41}, 42)])
+    def test_counting_takes_one_request_of_one_object(
+        self, api: Api, server: Server, remaining: dict[str, int], expected: int
+    ) -> None:
+        server.answer(page("a", **remaining))
+        assert api.count("/x") == expected
+        [asked] = server.asked
+        assert asked.query == {"limit": "1"}
+        assert METADATA_ONLY in asked.headers["Accept"]
+
+    def test_counting_by_label_reads_the_metadata_of_all_pages(self, api: Api, server: Server) -> None:
+        server.answer(page("a", "b", following="1")).answer(page("c"))
+        assert api.count("/x", label_selector="old") == 3
+        assert [METADATA_ONLY in asked.headers["Accept"] for asked in server.asked] == [True, True]
+
+    def test_the_first_ones_and_how_many_are_behind_them(self, api: Api, server: Server) -> None:
+        server.answer(page("a", "b", remainingItemCount=3))
+        items, remaining = api.first_metadata("/x", 2)
+        assert ([one["metadata"]["name"] for one in items], remaining) == (["a", "b"], 3)
+
+
+def event(kind: str, name: str) -> bytes:
+    item = {"metadata": {"name": name, "resourceVersion": "8"}}
+    return json.dumps({"type": kind, "object": item}, ensure_ascii=False).encode() + b"\n"
+
+
+def watched(api: Api) -> list[tuple[str, str]]:
+    watching = api.watch("/x", resource_version="7", seconds=30, label_selector="app=a")
+    return [(kind, item["metadata"]["name"]) for kind, item in watching]
+
+
+class TestWatching:
+    def test_what_is_asked(self, api: Api, server: Server) -> None:
+        server.answer(b"")
+        assert watched(api) == []
+        assert server.asked[0].query == {
+            "labelSelector": "app=a",
+            "watch": "true",
+            "resourceVersion": "7",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": "30",
+        }
+
+    @pytest.mark.parametrize("size", [1, 7, 61, 10_000])
+    def test_lines_are_put_together_from_the_pieces_that_come(self, api: Api, server: Server, size: int) -> None:
+        whole = event("ADDED", "ä") + event("MODIFIED", "b") + b"\n" + event("DELETED", "c") + event("BOOKMARK", "d")
+        server.answer([whole[i : i + size] for i in range(0, len(whole), size)])
+        assert watched(api) == [("ADDED", "ä"), ("MODIFIED", "b"), ("DELETED", "c"), ("BOOKMARK", "d")]
+
+    def test_a_line_that_was_cut_off_is_no_event(self, api: Api, server: Server) -> None:
+        server.answer([event("ADDED", "a"), event("ADDED", "b")[:-5]])
+        assert watched(api) == [("ADDED", "a")]
+
+    def test_a_version_that_is_too_old(self, api: Api, server: Server) -> None:
+        error = json.dumps({"type": "ERROR", "object": status(410, "Expired", "too old")}).encode() + b"\n"
+        server.answer([event("ADDED", "a"), error])
+        with pytest.raises(Expired, match="WATCH /x was answered with 410 Expired: too old"):
+            watched(api)
+
+    @pytest.mark.parametrize(("code", "kind"), [(403, Forbidden), (410, Expired), (500, ApiError)])
+    def test_a_watch_that_is_refused(self, api: Api, server: Server, code: int, kind: type[ApiError]) -> None:
+        server.answer(status(code), code)
+        with pytest.raises(kind, match="so it is"):
+            watched(api)
+
+    def test_something_else_than_events(self, api: Api, server: Server) -> None:
+        server.answer([b"<html>\n", b"</html>\n"])
+        with pytest.raises(Unreachable, match="The watch of /x broke"):
+            watched(api)
+
+    def test_a_connection_that_breaks(self, api: Api, server: Server) -> None:
+        server.answer(event("ADDED", "a"), Content_Length="99")
+        with pytest.raises(Unreachable, match="The watch of /x broke"):
+            watched(api)
+
+    def test_closing_one_that_has_ended_does_no_harm(self, api: Api, server: Server) -> None:
+        server.answer([event("ADDED", "a")])
+        watching = api.watch("/x", resource_version="7", seconds=30)
+        assert len(list(watching)) == 1
+        watching.close()
+        watching.close()

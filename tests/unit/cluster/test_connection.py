@@ -1,0 +1,272 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One source of authentication, the cluster that it names, and what is said when there are several or none."""
+
+from __future__ import annotations
+
+import base64
+import typing as t
+from pathlib import Path
+
+import kubernetes
+import pytest
+import yaml
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster import connection
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connection import (
+    USER_AGENT,
+    auth_argument_spec,
+    auth_source,
+    connect,
+)
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import AuthError, Unreachable
+
+Server = t.Any  # tests/unit/cluster/conftest.py
+Options = dict[str, t.Any]
+
+SECRET = "s3cret-value"
+CA_FILE = "/etc/ssl/certs/none.pem"
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of the machine that runs the tests names a cluster."""
+    for name in list(connection.os.environ):
+        if name.startswith(("K8S_AUTH_", "KUBERNETES_", "KUBECONFIG")):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(kubernetes.config.kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "default"))
+
+
+class TestSource:
+    @pytest.mark.parametrize(
+        ("options", "environ", "expected"),
+        [
+            ({}, {}, {}),
+            ({"kubeconfig": None, "host": "", "impersonate_groups": []}, {}, {}),
+            ({"kubeconfig": "b", "context": "c"}, {}, {"kubeconfig": "b", "context": "c"}),
+            ({"kubeconfig": "b", "version": "v1.8.4", "name": "x"}, {}, {"kubeconfig": "b"}),
+            ({"host": "A", "api_key": "a"}, {}, {"host": "A", "api_key": "a"}),
+            ({"validate_certs": False}, {}, {"validate_certs": False}),
+            ({"kubeconfig": "b"}, {"K8S_AUTH_HOST": "", "HOME": "/root"}, {"kubeconfig": "b"}),
+            ({}, {"K8S_AUTH_KUBECONFIG": "b", "K8S_AUTH_CONTEXT": "c"}, {"kubeconfig": "b", "context": "c"}),
+            (
+                {},
+                {"K8S_AUTH_HOST": "A", "K8S_AUTH_API_KEY": "a", "K8S_AUTH_VERIFY_SSL": "False"},
+                {"host": "A", "api_key": "a", "validate_certs": False},
+            ),
+            ({}, {"K8S_AUTH_HOST": "A", "K8S_AUTH_VERIFY_SSL": "yes"}, {"host": "A", "validate_certs": True}),
+            ({}, {"K8S_AUTH_VALIDATE_CERTS": "true", "K8S_AUTH_VERIFY_SSL": "no"}, {"validate_certs": True}),
+            ({}, {"K8S_AUTH_VALIDATE_CERTS": "", "K8S_AUTH_VERIFY_SSL": "0"}, {"validate_certs": False}),
+            (
+                {},
+                {
+                    "K8S_AUTH_HOST": "A",
+                    "K8S_AUTH_CERT_FILE": "c",
+                    "K8S_AUTH_KEY_FILE": "k",
+                    "K8S_AUTH_SSL_CA_CERT": "ca",
+                },
+                {"host": "A", "client_cert": "c", "client_key": "k", "ca_cert": "ca"},
+            ),
+            (
+                {},
+                {"K8S_AUTH_IMPERSONATE_USER": "u", "K8S_AUTH_IMPERSONATE_GROUPS": "g,h"},
+                {"impersonate_user": "u", "impersonate_groups": ["g", "h"]},
+            ),
+            ({}, {"KUBECONFIG": "b"}, {}),
+        ],
+    )
+    def test_exactly_one_source_counts(self, options: Options, environ: dict[str, str], expected: Options) -> None:
+        assert auth_source(options, environ) == expected
+
+    @pytest.mark.parametrize(
+        ("options", "environ", "named"),
+        [
+            ({"kubeconfig": "B"}, {"K8S_AUTH_HOST": "A", "K8S_AUTH_API_KEY": SECRET}, ["kubeconfig", "K8S_AUTH_HOST", "K8S_AUTH_API_KEY"]),
+            ({"kubeconfig": "B"}, {"K8S_AUTH_HOST": "A"}, ["kubeconfig", "K8S_AUTH_HOST"]),
+            ({"kubeconfig": "B"}, {"K8S_AUTH_API_KEY": SECRET}, ["kubeconfig", "K8S_AUTH_API_KEY"]),
+            ({"kubeconfig": "B"}, {"K8S_AUTH_VERIFY_SSL": "False"}, ["kubeconfig", "K8S_AUTH_VERIFY_SSL"]),
+            ({"kubeconfig": "B"}, {"K8S_AUTH_KUBECONFIG": "A"}, ["kubeconfig", "K8S_AUTH_KUBECONFIG"]),
+            ({"context": "b"}, {"K8S_AUTH_KUBECONFIG": "A"}, ["context", "K8S_AUTH_KUBECONFIG"]),
+            ({"host": "B", "api_key": SECRET}, {"K8S_AUTH_CERT_FILE": SECRET}, ["host", "api_key", "K8S_AUTH_CERT_FILE"]),
+            ({"validate_certs": False}, {"K8S_AUTH_HOST": "A"}, ["validate_certs", "K8S_AUTH_HOST"]),
+        ],
+    )  # fmt: skip
+    def test_options_and_variables_do_not_mix(
+        self, options: Options, environ: dict[str, str], named: list[str]
+    ) -> None:
+        assert_refused(options, environ, [*named, "Nothing was done"])
+
+    @pytest.mark.parametrize(
+        ("values", "named"),
+        [
+            ({"kubeconfig": "b", "host": "A"}, ["kubeconfig", "host"]),
+            ({"kubeconfig": "b", "api_key": SECRET}, ["kubeconfig", "api_key"]),
+            ({"context": "b", "username": "u", "password": SECRET}, ["context", "username", "password"]),
+            ({"api_key": SECRET}, ["api_key", "K8S_AUTH_HOST"]),
+            ({"username": "u", "password": SECRET}, ["username", "password", "K8S_AUTH_HOST"]),
+            ({"host": "A", "username": "u"}, ["username", "password"]),
+            ({"host": "A", "password": SECRET}, ["username", "password"]),
+            ({"host": "A", "client_cert": "c"}, ["client_cert", "client_key"]),
+            ({"host": "A", "client_key": SECRET}, ["client_cert", "client_key"]),
+            ({"host": "A", "api_key": SECRET, "username": "u", "password": SECRET}, ["api_key", "username"]),
+        ],
+    )
+    def test_one_source_that_does_not_name_one_cluster_and_one_user(self, values: Options, named: list[str]) -> None:
+        assert_refused(values, {}, [*named, "Nothing was done"])
+        variables = {f"K8S_AUTH_{name.upper()}": value for name, value in values.items()}
+        assert_refused({}, variables, [f"K8S_AUTH_{name.upper()}" if name in values else name for name in named])
+
+    def test_the_options_are_those_of_kubernetes_core_and_a_copy(self) -> None:
+        spec = auth_argument_spec()
+        assert {"kubeconfig", "context", "host", "api_key", "validate_certs", "impersonate_user"} <= spec.keys()
+        spec.clear()
+        assert auth_argument_spec()
+
+
+def assert_refused(options: Options, environ: dict[str, str], words: list[str]) -> str:
+    with pytest.raises(AuthError) as caught:
+        auth_source(options, environ)
+    message = str(caught.value)
+    assert [word for word in words if word not in message] == [], message
+    assert SECRET not in message
+    return message
+
+
+def kubeconfig(current: str = "first", **servers: str) -> Options:
+    """A kubeconfig with a cluster, a user with a token, and a context for each name."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": current,
+        "clusters": [{"name": name, "cluster": {"server": url}} for name, url in servers.items()],
+        "users": [{"name": name, "user": {"token": f"token-of-{name}"}} for name in servers],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}} for name in servers],
+    }
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A kubeconfig of two clusters."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(
+        yaml.safe_dump(kubeconfig(first="https://first.example:6443", second="https://second.example:6443"))
+    )
+    return path
+
+
+def connected(**options: t.Any) -> t.Any:
+    return connect(options, check_mode=True, clock=Clock())
+
+
+class TestKubeconfig:
+    @pytest.mark.parametrize(("context", "expected"), [(None, "first"), ("first", "first"), ("second", "second")])
+    def test_context(self, path: Path, context: str | None, expected: str) -> None:
+        assert connected(kubeconfig=str(path), context=context).endpoint == f"https://{expected}.example:6443"
+
+    def test_from_the_environment(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("K8S_AUTH_KUBECONFIG", str(path))
+        monkeypatch.setenv("K8S_AUTH_CONTEXT", "second")
+        assert connected().endpoint == "https://second.example:6443"
+
+    def test_as_a_dictionary(self, tmp_path: Path) -> None:
+        given = kubeconfig(first="https://first.example:6443", second="https://second.example:6443")
+        assert connected(kubeconfig=given, context="second").endpoint == "https://second.example:6443"
+
+    def test_in_the_home_directory(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", str(path.parent))
+        assert connected(kubeconfig="~/kubeconfig").endpoint == "https://first.example:6443"
+
+    def test_the_default_one_counts_when_nothing_is_set(self, path: Path) -> None:
+        path.rename(path.with_name("default"))
+        assert connected().endpoint == "https://first.example:6443"
+        assert connected(context="second").endpoint == "https://second.example:6443"
+        assert connected(validate_certs=False).endpoint == "https://first.example:6443"
+
+    @pytest.mark.parametrize(
+        ("text", "context"),
+        [
+            (None, None),
+            ("", None),
+            ("clusters: [", None),
+            ("just words", None),
+            (yaml.safe_dump(kubeconfig(first="https://f")), "nosuch"),
+            (yaml.safe_dump(kubeconfig("nosuch", first="https://f")), None),
+        ],
+        ids=["missing", "empty", "no YAML", "no kubeconfig", "no such context", "no current one"],
+    )
+    def test_one_that_cannot_be_used_is_named(self, tmp_path: Path, text: str | None, context: str | None) -> None:
+        file = tmp_path / "broken"
+        if text is not None:
+            file.write_text(text)
+        with pytest.raises(AuthError) as caught:
+            connected(kubeconfig=str(file), context=context)
+        message = str(caught.value)
+        assert f"The kubeconfig {file}" in message and "cannot be used" in message
+        assert f"context {context}" in message if context else "context None" not in message
+        assert "token-of" not in message
+
+    def test_a_dictionary_that_cannot_be_used(self) -> None:
+        with pytest.raises(AuthError, match="given as a dictionary, context nosuch cannot be used"):
+            connected(kubeconfig=kubeconfig(first="https://f"), context="nosuch")
+
+    def test_no_default_one(self) -> None:
+        with pytest.raises(AuthError, match="at its default place cannot be used"):
+            connected()
+
+
+class TestRequests:
+    """What goes out to the server."""
+
+    def asked(self, server: Server, **options: t.Any) -> t.Any:
+        server.answer({})
+        connected(**options).get("/version")
+        return server.asked[-1].headers
+
+    def test_a_token_of_the_options(self, server: Server) -> None:
+        headers = self.asked(server, host=f"{server.endpoint}/", api_key="abc")
+        assert headers.get_all("Authorization") == ["Bearer abc"]
+        assert headers.get_all("User-Agent") == [USER_AGENT]
+        assert server.asked[-1].path == "/version"
+
+    def test_a_token_of_the_kubeconfig(self, server: Server) -> None:
+        given = kubeconfig(first="https://unused.example", second=server.endpoint)
+        headers = self.asked(server, kubeconfig=given, context="second")
+        assert headers.get_all("Authorization") == ["Bearer token-of-second"]
+
+    def test_a_name_and_a_password(self, server: Server) -> None:
+        headers = self.asked(server, host=server.endpoint, username="u", password="p")
+        assert headers.get_all("Authorization") == [f"Basic {base64.b64encode(b'u:p').decode()}"]
+
+    def test_impersonation(self, server: Server) -> None:
+        headers = self.asked(
+            server, host=server.endpoint, api_key="abc", impersonate_user="u", impersonate_groups=["g", "h"]
+        )
+        assert headers["Impersonate-User"] == "u"
+        assert headers.get_all("Impersonate-Group") == ["g", "h"]
+
+    def test_nobody_else_is_impersonated(self, server: Server) -> None:
+        headers = self.asked(server, host=server.endpoint, api_key="abc")
+        assert [name for name in headers if name.startswith("Impersonate")] == []
+
+    @pytest.mark.parametrize("option", ["ca_cert", "client_cert"])
+    def test_a_certificate_that_is_not_there_is_told(self, server: Server, option: str) -> None:
+        files = {"client_cert": CA_FILE, "client_key": CA_FILE} if option == "client_cert" else {option: CA_FILE}
+        with pytest.raises((AuthError, Unreachable), match="No such file"):
+            connected(host=server.endpoint.replace("http:", "https:"), **files).get("/version")
+
+    def test_a_token_that_cannot_be_renewed_is_told(self, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+        def renew(_configuration: t.Any) -> None:
+            raise OSError("the command failed")
+
+        plain = kubernetes.client.Configuration
+
+        def renewing() -> t.Any:
+            configuration = plain()
+            configuration.refresh_api_key_hook = renew
+            return configuration
+
+        monkeypatch.setattr(kubernetes.client, "Configuration", renewing)
+        with pytest.raises(AuthError, match="cannot be renewed: the command failed"):
+            self.asked(server, host=server.endpoint, api_key="abc")

@@ -1,0 +1,165 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A picture of collections when following them fails. How it follows them otherwise is seen on a real API server."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+from collections.abc import Callable, Iterator
+
+import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster import watch
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import Expired, Forbidden, Unreachable
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.watch import Picture, Source
+
+Event = tuple[str, dict[str, t.Any]]
+POD, NODE = Source("pods", "/pods"), Source("nodes", "/nodes")
+
+
+def item(name: str, version: str = "1") -> dict[str, t.Any]:
+    return {"metadata": {"name": name, "resourceVersion": version}}
+
+
+class Changes:
+    """An open watch: what is put into it comes out; an exception ends it."""
+
+    def __init__(self, *come: Event | Exception, ends: bool = False) -> None:
+        self._come = come
+        self._ends = ends
+        self._closed = threading.Event()
+
+    def __iter__(self) -> Iterator[Event]:
+        for one in self._come:
+            if isinstance(one, Exception):
+                raise one
+            yield one
+        if not self._ends:
+            self._closed.wait(10)
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+class Collections:
+    """The two calls of an Api that a picture makes, per path: one list after the other, one watch after the other."""
+
+    def __init__(self) -> None:
+        self.lists: dict[str, list[list[str] | Exception]] = {"/pods": [["a"]], "/nodes": [["n"]]}
+        self.watches: dict[str, list[Callable[[], Changes]]] = {"/pods": [Changes], "/nodes": [Changes]}
+        self.watched_from: list[tuple[str, str]] = []
+
+    def snapshot(self, path: str, *, label_selector: str) -> tuple[list[dict[str, t.Any]], str]:
+        names = self._next(self.lists[path])
+        if isinstance(names, Exception):
+            raise names
+        return [item(name) for name in names], f"list of {','.join(names)}"
+
+    def watch(self, path: str, *, resource_version: str, seconds: int, label_selector: str) -> Changes:
+        self.watched_from.append((path, resource_version))
+        made: Changes = self._next(self.watches[path])()
+        return made
+
+    @staticmethod
+    def _next(answers: list[t.Any]) -> t.Any:
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
+@pytest.fixture
+def collections(monkeypatch: pytest.MonkeyPatch) -> Collections:
+    monkeypatch.setattr(watch, "PAUSE_AFTER_ERROR", 0.0)
+    monkeypatch.setattr(watch, "LIST_SECONDS", 0.0)
+    return Collections()
+
+
+def names(picture: Picture, source: str = "pods") -> list[str]:
+    return [one["metadata"]["name"] for one in picture.objects(source)]
+
+
+def until(picture: Picture, holds: Callable[[], bool]) -> None:
+    """Take in what comes until it holds."""
+    for _ in range(50):
+        if holds():
+            return
+        picture.changed(0.1)
+    raise AssertionError((names(picture), picture.trouble))
+
+
+def raising(error: Exception) -> Callable[[], Changes]:
+    def refuse() -> Changes:
+        raise error
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda: Changes(Unreachable("It broke.")),
+        lambda: Changes(Expired("WATCH", "/pods", 410, "Expired", "too old")),
+        lambda: Changes(RuntimeError("the credentials' command failed")),
+        lambda: Changes(("ADDED", {"metadata": {}})),
+        raising(Forbidden("GET", "/pods", 403, "Forbidden", "no")),
+        raising(OSError("no such token file")),
+    ],
+    ids=[
+        "breaks",
+        "too old",
+        "an error of another kind",
+        "an event without a version",
+        "forbidden",
+        "refused otherwise",
+    ],
+)
+def test_a_watch_that_fails_is_followed_by_a_new_list(collections: Collections, end: Callable[[], Changes]) -> None:
+    collections.watches["/pods"] = [end, Changes]
+    collections.lists["/pods"] = [["a"], ["b", "c"]]
+    with Picture(t.cast(t.Any, collections), [POD]) as picture:
+        assert names(picture) == ["a"]
+        until(picture, lambda: names(picture) == ["b", "c"])
+        assert picture.trouble == ""
+    assert collections.watched_from[-1] == ("/pods", "list of b,c")
+
+
+@pytest.mark.parametrize("error", [Unreachable("It broke."), RuntimeError("It broke.")])
+def test_as_long_as_nothing_can_be_read_the_picture_says_that_it_is_old(
+    collections: Collections, error: Exception
+) -> None:
+    collections.watches["/pods"] = [raising(error)]
+    collections.lists["/pods"] = [["a"], error]
+    with Picture(t.cast(t.Any, collections), [POD]) as picture:
+        until(picture, lambda: picture.trouble == "It broke.")
+        assert names(picture) == ["a"]
+
+
+def test_what_ails_one_source_is_not_forgotten_when_another_one_changes(collections: Collections) -> None:
+    gate = threading.Event()
+
+    class Later(Changes):
+        def __iter__(self) -> Iterator[Event]:
+            gate.wait(10)
+            yield from super().__iter__()
+
+    collections.watches["/pods"] = [lambda: Changes(Unreachable("It broke.")), Changes]
+    collections.lists["/pods"] = [["a"], Unreachable("It broke.")]
+    collections.watches["/nodes"] = [lambda: Later(("ADDED", item("m")))]
+    with Picture(t.cast(t.Any, collections), [POD, NODE]) as picture:
+        until(picture, lambda: picture.trouble != "")
+        gate.set()
+        until(picture, lambda: names(picture, "nodes") == ["n", "m"])
+        assert picture.trouble == "It broke."
+
+
+def test_a_server_that_ends_every_watch_at_once_is_not_flooded(collections: Collections) -> None:
+    collections.watches["/pods"] = [lambda: Changes(ends=True)]
+    with Picture(t.cast(t.Any, collections), [POD]) as picture:
+        picture.changed(0.2)
+    assert len(collections.watched_from) == 1
+
+
+def test_a_first_list_that_fails_ends_the_run(collections: Collections) -> None:
+    collections.lists["/pods"] = [Unreachable("It broke.")]
+    with pytest.raises(Unreachable), Picture(t.cast(t.Any, collections), [POD]):
+        pass
