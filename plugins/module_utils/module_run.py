@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private to the collection. Running an operation as an Ansible module: options in, one result or one error out."""
+"""Private to the collection. Running an operation: options in, the one result for the user out."""
 
 from __future__ import annotations
 
@@ -12,22 +12,45 @@ from collections.abc import Callable, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from .cluster.clock import Clock
-from .cluster.connection import auth_argument_spec, connect
+from .cluster.connection import auth_argument_spec, connect, secrets_of
 from .cluster.errors import ClusterError
-from .operations.outcome import InvalidOption, Outcome
+from .operations.outcome import InvalidOption, Outcome, Report
 
 Operation = Callable[..., Outcome]
 
 
-def run_as_module(argument_spec: Mapping[str, t.Any], operation: Operation) -> None:
-    """Run ``operation`` with the module's options and end the process with its result."""
-    module = AnsibleModule(argument_spec={**auth_argument_spec(), **argument_spec}, supports_check_mode=True)
+def whole_spec(argument_spec: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The options of an operation, with those that name the cluster."""
+    return {**auth_argument_spec(), **argument_spec}
+
+
+def result_of(
+    operation: Operation, params: Mapping[str, t.Any], *, check_mode: bool, report: Report
+) -> dict[str, t.Any]:
+    """What the user gets from ``operation``; with ``failed`` and ``msg`` if it did not succeed.
+
+    Args:
+        operation: What to run.
+        params: Options as ``whole_spec()`` describes them.
+        check_mode: True forbids every write.
+        report: Takes progress lines.
+    """
     clock = Clock()
     try:
-        api = connect(module.params, check_mode=module.check_mode, clock=clock)
-        outcome = operation(api, module.params, check_mode=module.check_mode, clock=clock, report=module.debug)
+        api = connect(params, check_mode=check_mode, clock=clock)
+        outcome = operation(api, params, check_mode=check_mode, clock=clock, report=report)
     except (InvalidOption, ClusterError) as error:
-        module.fail_json(msg=str(error))
+        return {"failed": True, "msg": str(error)}
     if outcome.failure:
-        module.fail_json(msg=outcome.failure, **outcome.as_result())
-    module.exit_json(**outcome.as_result())
+        return {**outcome.as_result(), "failed": True, "msg": outcome.failure}
+    return outcome.as_result()
+
+
+def run_as_module(argument_spec: Mapping[str, t.Any], operation: Operation) -> None:
+    """Run ``operation`` with the module's options and end the process with its result."""
+    module = AnsibleModule(argument_spec=whole_spec(argument_spec), supports_check_mode=True)
+    module.no_log_values |= secrets_of(module.params["kubeconfig"])
+    result = result_of(operation, module.params, check_mode=module.check_mode, report=module.debug)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)

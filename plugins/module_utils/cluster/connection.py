@@ -47,9 +47,36 @@ _VARIABLES = {
 }
 
 
+# Where a kubeconfig keeps what nobody else may know; below users[].user, in exec and auth-provider too.
+_SECRET_KEYS = ("token", "password", "client-key-data", "client-secret", "access-token", "refresh-token", "id-token")
+
+
 def auth_argument_spec() -> dict[str, t.Any]:
-    """The authentication options, those of kubernetes.core."""
-    return deepcopy(AUTH_ARG_SPEC)
+    """The authentication options, those of kubernetes.core.
+
+    Some of its releases hide every word of a kubeconfig, "v1" and "default" too, wherever it occurs in a result.
+    Here ``secrets_of`` names what is to be hidden.
+    """
+    return {**deepcopy(AUTH_ARG_SPEC), "kubeconfig": {"type": "raw", "no_log": False}}
+
+
+def secrets_of(kubeconfig: t.Any) -> set[str]:
+    """The tokens, passwords and keys in a kubeconfig that is given as a dictionary."""
+    if isinstance(kubeconfig, list):
+        return set().union(*map(secrets_of, kubeconfig))
+    if not isinstance(kubeconfig, Mapping):
+        return set()
+    if {"name", "value"} == set(kubeconfig):  # a variable for an exec command
+        is_secret = any(word in kubeconfig["name"].upper() for word in ("TOKEN", "PASSWORD", "SECRET", "KEY"))
+        return {str(kubeconfig["value"])} if is_secret else set()
+    return set().union(
+        *({str(value)} if key in _SECRET_KEYS and value else secrets_of(value) for key, value in kubeconfig.items())
+    )
+
+
+def missing_library() -> str:
+    """Why no cluster can be reached from this Python; empty when it can."""
+    return str(KUBERNETES_IMPORT_ERROR or "")
 
 
 def connect(params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock) -> Api:
@@ -195,11 +222,14 @@ def _load_kubeconfig(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
 
 
 def _load_default(where: Mapping[str, t.Any]) -> None:
-    """In a pod its service account, elsewhere the default kubeconfig, as kubernetes.core does."""
+    """In a pod its service account, elsewhere the default kubeconfig, as kubernetes.core does.
+
+    ``kubernetes`` reads KUBECONFIG when it is imported, which may be before a task's environment is set.
+    """
     try:
         kubernetes.config.load_incluster_config(client_configuration=where["client_configuration"])
     except kubernetes.config.ConfigException:
-        kubernetes.config.load_kube_config(config_file=None, **where)
+        kubernetes.config.load_kube_config(config_file=os.environ.get("KUBECONFIG") or None, **where)
 
 
 def _expanded(path: str | None) -> str | None:

@@ -25,6 +25,11 @@ def is_url(manifest: str) -> bool:
     return "://" in manifest and not is_text(manifest)
 
 
+def is_path(manifest: str) -> bool:
+    """Whether the option holds the name of a file."""
+    return not is_text(manifest) and not is_url(manifest)
+
+
 def read_manifest(manifest: str, *, validate_certs: bool, ca_path: str | None, has_checksum: bool) -> bytes:
     """The bytes of the manifest.
 

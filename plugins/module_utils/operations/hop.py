@@ -44,7 +44,8 @@ def migrations_finished(picture: Picture) -> Verdict:
     """Says of a picture of ``migrations_source()`` whether no live migration runs; never while the picture is old."""
     unfinished = unfinished_migrations(picture.objects("migrations"))
     trouble = [picture.trouble] if picture.trouble else []
-    return Verdict(unfinished or trouble, movement=tuple(unfinished))
+    missing = [f"live migration {name} runs" for name in unfinished]
+    return Verdict(missing or trouble, movement=tuple(unfinished))
 
 
 class HopJudge:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..knowledge.findings import Finding, blocking
 
 Report = Callable[[str], None]
-"""Takes one line about the progress of a run."""
+"""Takes one line about the progress of a run: ``phase: component: what happens``, once for each change."""
 
 
 class InvalidOption(ValueError):
@@ -59,6 +59,11 @@ class Outcome:
             **self.extra,
         }
         return {**result, "page": self.page(result) if self.page else []}
+
+
+def phase(report: Report, name: str) -> Report:
+    """Reports lines as those of a phase."""
+    return lambda line: report(f"{name}: {line}")
 
 
 def refusal(findings: Sequence[Finding], accept: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ from ..knowledge.objects import path_of
 from ..knowledge.versions import Version, VersionError, try_parse
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
-from .outcome import InvalidOption, Outcome, Report, listed, refusal, told
+from .outcome import InvalidOption, Outcome, Report, listed, phase, refusal, told
 from .pages import upgrade_page
 from .standing_findings import findings_about_workloads
 from .upgrade_plan import (
@@ -223,16 +223,18 @@ class _Execution:
         self._params = params
         self._outcome = outcome
         self._clock = clock
-        self._report = report
+        self._report = self._tell = report
         self._written: list[Step] = []
 
     def run(self, against: Sequence[Finding]) -> None:
         """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
         findings = [*against]
         try:
+            self._report("rehearsal: every write once as a dry run")
             self._rehearse()
             for step in self._plan.steps:
-                self._report(f"{step.action}: {step.object} ({step.reason})")
+                self._tell = phase(self._report, step.action)
+                self._tell(f"{step.object} ({step.reason})")
                 self._carry_out(step)
         except _Stopped as stopped:
             findings = [*stopped.findings, *findings]
@@ -286,7 +288,7 @@ class _Execution:
                 migrations_finished,
                 Limits(deadline=seconds, stall=seconds, hold=QUIET if self._written else 0.0),
                 clock=self._clock,
-                report=self._report,
+                report=self._tell,
             )
         if waited.end != "done" and "workloads.migrations-in-flight" not in self._params["accept"]:
             if self._written and self._release(restore=True):  # only the hold was written so far
@@ -358,7 +360,7 @@ class _Execution:
     def _until_settled(self, limits: Limits) -> None:
         judge = HopJudge(self._plan.to_version)
         with Picture(self._api, sources(self._facts)) as picture:
-            waited = wait_for(picture, judge, limits, clock=self._clock, report=self._report)
+            waited = wait_for(picture, judge, limits, clock=self._clock, report=self._tell)
         if waited.end != "done":
             raise _Stopped(self._why_not(waited, limits))
 

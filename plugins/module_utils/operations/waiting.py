@@ -68,13 +68,13 @@ def wait_for(
 ) -> Waited:
     """Look at every change until it is done, failed, or one of the clocks has run out.
 
-    The deadline does not cut off a hold that has begun.
+    The deadline does not cut off a hold that has begun. What it waits for is reported when that changes.
     """
     started = moved = clock.now()
     done_since: float | None = None
     failing: tuple[str, float] | None = None
     movement: Hashable = None
-    told = ""
+    tell = _Changes(report)
     verdict = Verdict([])
     while (now := clock.now()) - started < limits.deadline or done_since is not None:
         verdict = judge(picture)
@@ -90,12 +90,24 @@ def wait_for(
             done_since = now if done_since is None else done_since
             if now - done_since >= limits.hold:
                 return Waited("done")
+            tell(f"done, if it stays so for {limits.hold:.0f} s")
         else:
             done_since = None
             if now - moved >= limits.stall:
                 return Waited("stalled", verdict.missing, verdict.failure)
-            if verdict.missing[0] != told:
-                told = verdict.missing[0]
-                report(f"{now - started:5.0f}s  waiting: {told}")
+            tell(verdict.missing[0])
         picture.changed(LOOK_AGAIN)
     return Waited("timeout", verdict.missing, verdict.failure)
+
+
+class _Changes:
+    """Reports a line unless it is the same as the last one."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._last = ""
+
+    def __call__(self, line: str) -> None:
+        if line != self._last:
+            self._last = line
+            self._report(line)

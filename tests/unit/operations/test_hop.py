@@ -251,9 +251,9 @@ def migration(name: str, **status: str) -> Object:
     [
         ([], "", []),
         ([migration("a", phase="Succeeded"), migration("b", phase="Failed")], "", []),
-        ([migration("a", phase="Running"), migration("b")], "", ["prod/a", "prod/b"]),
+        ([migration("a", phase="Running"), migration("b")], "", ["live migration prod/a runs", "live migration prod/b runs"]),
         ([], "The watch broke.", ["The watch broke."]),
-        ([migration("a", phase="Running")], "The watch broke.", ["prod/a"]),
+        ([migration("a", phase="Running")], "The watch broke.", ["live migration prod/a runs"]),
     ],
 )
 def test_migrations_finished(migrations: list[Object], trouble: str, missing: list[str]) -> None:

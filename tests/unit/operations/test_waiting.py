@@ -180,15 +180,17 @@ def test_the_end_says_what_was_missing_and_what_failed() -> None:
     assert stalled == Waited("stalled", ["first"], failure())
 
 
-def test_each_thing_waited_for_is_said_once_with_the_time() -> None:
+def test_each_change_of_what_is_waited_for_is_said_once() -> None:
     def scene(now: int) -> Verdict:
         if now == 25:
             return Verdict([])
         return Verdict(["operator"] if now < 10 else [f"handler {min(now, 12)}", str(now)], movement=now)
 
     assert Run(scene, Limits(40, 30, hold=5)).said == [
-        "    0s  waiting: operator",
-        "   10s  waiting: handler 10",
-        "   11s  waiting: handler 11",
-        "   12s  waiting: handler 12",
+        "operator",
+        "handler 10",
+        "handler 11",
+        "handler 12",
+        "done, if it stays so for 5 s",
+        "handler 12",
     ]

@@ -1,0 +1,258 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. Running an operation in the controller's own process, with a line at each change.
+
+That spares a second Python for each host, and lets people see how far a run is. It is done where the module would run on the
+same machine as the same user; elsewhere, or where a library is missing here, the module runs as usual, with the same result.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import traceback
+import typing as t
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, ModuleType
+
+import yaml
+from ansible.errors import AnsibleActionFail, AnsibleFileNotFound
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.manifest_source import is_path
+
+try:
+    from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connection import (
+        missing_library,
+        secrets_of,
+    )
+    from ansible_collections.kubevirt.lifecycle.plugins.module_utils.module_run import result_of, whole_spec
+except ImportError as error:  # beyond an action, an ImportError would end the whole ansible-playbook
+    MISSING = str(error)
+else:
+    MISSING = missing_library()
+
+LONGEST_LINE = 300
+FILE_OPTIONS = ("kubeconfig", "manifest")
+HOW_TO_GO_ON = "What was done stays done. To go on, run the same again: it starts from the state of the cluster."
+
+Options = dict[str, t.Any]
+
+display = Display()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file on the controller, and whether it is the decrypted copy of a vaulted one."""
+
+    path: str
+    is_copy: bool
+
+
+class Interrupted(BaseException):
+    """A signal asked for the end. Not an Exception, so that only ``finally`` sees it on its way."""
+
+
+class OperationAction(ActionBase):
+    """The action of a module: ``operation`` is where its ``run`` and ``ARGUMENT_SPEC`` are, None if that cannot be imported."""
+
+    operation: ModuleType | None
+
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """The module's result."""
+        super().run(tmp, task_vars)
+        host = str((task_vars or {}).get("inventory_hostname"))
+        given = plain(self._task.args)
+        obstacle = self._obstacle()
+        if obstacle:
+            display.vvv(f"{self._task.action} runs as a module: {obstacle}", host=host)
+            result = self._run_as_module(given, task_vars)
+        else:
+            display.vvv(f"{self._task.action} runs in the controller's own process", host=host)
+            result = self._run_in_process(given, host)
+        shown = result.get("invocation", {}).get("module_args", {})
+        shown.update({option: path for option, path in files_of(given).items() if option in shown})
+        return result
+
+    def _obstacle(self) -> str:
+        """Why the operation cannot run in this process; empty when it can."""
+        if self._connection.transport != "local":
+            return f"the connection is {self._connection.transport}"
+        if self._connection.become is not None:
+            return "the task becomes another user"
+        if self._task.async_val:
+            return "the task is asynchronous"
+        if self.operation is None or MISSING:
+            return f"the controller's Python lacks a library ({MISSING})"
+        return ""
+
+    def _run_as_module(self, given: Options, task_vars: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+        options = dict(given)
+        is_local = self._connection.transport == "local"
+        for option, path in files_of(given).items():
+            with self._found(path) as found:
+                if found and is_local and not found.is_copy:
+                    options[option] = found.path
+                elif found:
+                    options[option] = content_of(option, path, found)
+        wrap_async = self._task.async_val and not self._connection.has_native_async
+        result: dict[str, t.Any] = self._execute_module(
+            module_args=options, task_vars=task_vars, wrap_async=wrap_async
+        )
+        return result
+
+    def _run_in_process(self, given: Options, host: str) -> dict[str, t.Any]:
+        variables: dict[str, t.Any] = {}
+        self._compute_environment_string(variables)
+        with ExitStack() as stack:
+            options = dict(given)
+            for option, path in files_of(given).items():
+                found = stack.enter_context(self._found(path))
+                options[option] = found.path if found else path
+            validated = ArgumentSpecValidator(whole_spec(self.operation.ARGUMENT_SPEC)).validate(options)
+            params = validated.validated_parameters
+            hidden = validated._no_log_values | secrets_of(params.get("kubeconfig"))
+            _tell_warnings(validated)
+            stack.enter_context(environment(variables))
+            result = {"failed": True, "msg": refusal_of(validated, self._task.action)}
+            if not validated.error_messages:
+                result = self._result(params, Progress(host, hidden, is_silent=self._task.no_log))
+        return t.cast(dict[str, t.Any], remove_values({**result, "invocation": {"module_args": params}}, hidden))
+
+    def _result(self, params: Mapping[str, t.Any], progress: Progress) -> dict[str, t.Any]:
+        """What comes out, whatever happens, as a result; only the end of the task's ``timeout`` goes through."""
+        try:
+            with interruptible():
+                return result_of(self.operation.run, params, check_mode=self._task.check_mode, report=progress)
+        except Interrupted as interrupted:
+            progress(f"stopped by {interrupted}. {HOW_TO_GO_ON}")
+            return {"failed": True, "msg": f"Stopped by {interrupted}. {HOW_TO_GO_ON}"}
+        except (Exception, SystemExit) as error:  # SystemExit would end the whole ansible-playbook
+            trace = traceback.format_exc()
+            return {"failed": True, "msg": f"Unexpected {type(error).__name__}: {error}", "exception": trace}
+
+    @contextmanager
+    def _found(self, path: str) -> Iterator[Found | None]:
+        """The file as Ansible looks for files, decrypted; None if it is not on the controller."""
+        try:
+            needle = self._find_needle("files", path)
+            real = self._loader.get_real_file(needle, decrypt=True)
+        except AnsibleFileNotFound:
+            yield None
+            return
+        try:
+            yield Found(str(real), is_copy=real != needle)
+        finally:
+            self._loader.cleanup_tmp_file(real)
+
+
+class Progress:
+    """Shows one line for each change: which host, since how many seconds, in which phase, and what happens."""
+
+    def __init__(self, host: str, hidden: set[str], *, is_silent: bool) -> None:
+        self._host = host
+        self._hidden = hidden
+        self._is_silent = is_silent
+        self._started = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        if not self._is_silent:
+            elapsed = time.monotonic() - self._started
+            display.display(f"[{self._host}] {elapsed:.0f}s {one_line(remove_values(line, self._hidden))}")
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks, cut where it is longer than a screen or two can show."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
+
+
+def plain(value: t.Any) -> t.Any:
+    """Without what ansible-core adds to values: tags, marks of unsafe text, encryption."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [plain(item) for item in value]
+    return str.__str__(value) if isinstance(value, str) else str(value)
+
+
+def files_of(given: Options) -> dict[str, str]:
+    """The options that name files."""
+    named = {option: given[option] for option in FILE_OPTIONS if isinstance(given.get(option), str)}
+    return {option: name for option, name in named.items() if name and is_path(name)}
+
+
+def content_of(option: str, path: str, found: Found) -> t.Any:
+    """A file's content as the option takes it instead of a path."""
+    text = Path(found.path).read_bytes().decode(errors="replace")
+    if option != "kubeconfig":
+        return text
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise AnsibleActionFail(f"The kubeconfig {path} cannot be used: it is not YAML. Give another one.") from error
+    if not isinstance(content, dict):
+        raise AnsibleActionFail(f"The kubeconfig {path} cannot be used: it holds no settings. Give another one.")
+    return content
+
+
+def refusal_of(validated: ValidationResult, action: str) -> str:
+    """What is wrong with the options, in the words of a module; empty when nothing is."""
+    if not validated.error_messages:
+        return ""
+    begin = f"Unsupported parameters for ({action}) module: "
+    return f"{begin if isinstance(validated.errors[0], UnsupportedError) else ''}{validated.error_messages[0]}"
+
+
+def _tell_warnings(validated: ValidationResult) -> None:
+    for warning in validated._warnings:
+        display.warning("Both option {option} and its alias {alias} are set.".format(**warning))
+    for deprecation in validated._deprecations:
+        display.deprecated(**deprecation)
+
+
+@contextmanager
+def environment(variables: Mapping[str, t.Any]) -> Iterator[None]:
+    """The variables of ``environment:``, and everything as it was afterwards: loop items share a process."""
+    before = dict(os.environ)
+    os.environ.update({str(name): str(value) for name, value in variables.items()})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """A signal to end raises Interrupted, and further ones cannot cut off what cleans up then.
+
+    By default such a signal ends a worker at once, without any ``finally``.
+    """
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        for one in signals:
+            signal.signal(one, signal.SIG_IGN)
+        raise Interrupted(signal.Signals(number).name)
+
+    before = {one: signal.signal(one, interrupt) for one in signals}
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is interrupt:
+            for one, handler in before.items():
+                signal.signal(one, handler)
