@@ -38,3 +38,20 @@ stage() {
     fi
     say "==> $title: $((SECONDS - start)) s"
 }
+
+# python_for VERSION: the oldest Python here that this ansible-core runs on.
+python_for() {
+    local minors minor candidate
+    case $1 in
+        2.16.*) minors="10 11 12" ;;
+        2.18.* | 2.19.*) minors="11 12 13" ;;
+        2.20.* | 2.21.*) minors="12 13 14" ;;
+        *) die "tools/lib.sh does not know which Python ansible-core $1 needs: add it to python_for." ;;
+    esac
+    for minor in $minors; do
+        for candidate in "python3.$minor" "${PYENV_ROOT:-$HOME/.pyenv}/versions/3.$minor".*/bin/python3; do
+            "$candidate" -c 'import ensurepip' 2>/dev/null && echo "$candidate" && return
+        done
+    done
+    die "ansible-core $1 needs Python 3.${minors// / or 3.}: install one, or leave this version to a machine that has it."
+}

@@ -7,21 +7,24 @@
 
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# The oldest and the newest ansible-core that the collection supports; the one in between is the default of sanity.sh.
-MORE_SANITY=(2.16.19 2.21.5)
+# The oldest and the newest ansible-core that the collection supports; the one in between is the one that everything else runs on.
+OTHERS=(2.16.19 2.21.5)
 SHORT=(-m "not full")
 
 "$ROOT/tools/needs.sh" python lab
-sanity=() lab=("${SHORT[@]}")
+others=() lab=("${SHORT[@]}")
 if [[ ${1:-} == full ]]; then
-    sanity=("${MORE_SANITY[@]}") lab=()
+    others=("${OTHERS[@]}") lab=()
 fi
 
 stage "setup" "$ROOT/tools/setup.sh" unit lint
 stage "lint" "$ROOT/tools/lint.sh"
 stage "unit" "$ROOT/tools/unit.sh" -q
 stage "sanity" "$ROOT/tools/sanity.sh"
-for version in "${sanity[@]}"; do
+for version in "${others[@]}"; do
     stage "sanity on ansible-core $version" "$ROOT/tools/sanity.sh" "$version"
 done
 stage "lab" "$ROOT/tools/lab-test.sh" "${lab[@]}"
+for version in "${others[@]}"; do
+    stage "both paths on ansible-core $version" "$ROOT/tools/both-paths.sh" "$version"
+done

@@ -23,6 +23,10 @@ requirements:
 notes:
   - The cluster is named by the authentication options, or by the C(K8S_AUTH_*) environment variables, or by the default
     kubeconfig, never by a mixture. Options together with variables are an error, because they could name two clusters.
+  - O(kubeconfig) is looked up on the controller, a relative path where Ansible looks for files, and may be vaulted. Where the
+    controller does not have it, it is a path on the target.
+  - With the connection P(ansible.builtin.local#connection), as the same user and not asynchronous, it runs in the controller's own
+    process and shows a line for each change. Otherwise it runs as any module, with the same result.
 attributes:
   check_mode:
     description: Predicts what a run would change, and changes nothing.

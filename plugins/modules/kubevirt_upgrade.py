@@ -43,6 +43,7 @@ options:
   manifest:
     description:
       - The C(kubevirt-operator.yaml) of that version, as a path, an C(https://) address, or its text.
+      - A path is looked up on the controller, relative ones where Ansible looks for files. The file may be vaulted.
       - The default is the address of KubeVirt's own release.
     type: str
   manifest_checksum:

@@ -107,9 +107,7 @@ class OperationAction(ActionBase):
                 elif found:
                     options[option] = content_of(option, path, found)
         wrap_async = self._task.async_val and not self._connection.has_native_async
-        result: dict[str, t.Any] = self._execute_module(
-            module_args=options, task_vars=task_vars, wrap_async=wrap_async
-        )
+        result: dict[str, t.Any] = self._execute_module(module_args=options, task_vars=task_vars, wrap_async=wrap_async)
         return result
 
     def _run_in_process(self, given: Options, host: str) -> dict[str, t.Any]:

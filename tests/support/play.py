@@ -100,7 +100,10 @@ class Play:
     def _saved(self, task: Json, number: int) -> list[Json]:
         """The task, and one that writes its result to a file."""
         name = f"result_{number}"
-        copy = {"content": f"{{{{ {name} | to_json }}}}", "dest": str(self.folder / f"{{{{ inventory_hostname }}}}.{number}")}
+        copy = {
+            "content": f"{{{{ {name} | to_json }}}}",
+            "dest": str(self.folder / f"{{{{ inventory_hostname }}}}.{number}"),
+        }
         return [
             {"ignore_errors": True, **task, "register": name},
             {"ansible.builtin.copy": copy, "delegate_to": "localhost", "check_mode": False, "diff": False},

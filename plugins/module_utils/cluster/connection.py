@@ -209,7 +209,7 @@ def _load_kubeconfig(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
         if isinstance(kubeconfig, dict):
             kubernetes.config.load_kube_config_from_dict(config_dict=kubeconfig, **where)
         elif kubeconfig or "context" in source:
-            kubernetes.config.load_kube_config(config_file=_expanded(kubeconfig), **where)
+            kubernetes.config.load_kube_config(config_file=_expanded(kubeconfig or _default_file()), **where)
         else:
             _load_default(where)
     except Exception as error:  # the loader raises ConfigException, yaml, base64, OS and type errors alike
@@ -222,14 +222,16 @@ def _load_kubeconfig(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
 
 
 def _load_default(where: Mapping[str, t.Any]) -> None:
-    """In a pod its service account, elsewhere the default kubeconfig, as kubernetes.core does.
-
-    ``kubernetes`` reads KUBECONFIG when it is imported, which may be before a task's environment is set.
-    """
+    """In a pod its service account, elsewhere the default kubeconfig, as kubernetes.core does."""
     try:
         kubernetes.config.load_incluster_config(client_configuration=where["client_configuration"])
     except kubernetes.config.ConfigException:
-        kubernetes.config.load_kube_config(config_file=os.environ.get("KUBECONFIG") or None, **where)
+        kubernetes.config.load_kube_config(config_file=_default_file(), **where)
+
+
+def _default_file() -> str | None:
+    """What KUBECONFIG says now; ``kubernetes`` reads it when it is imported, before a task's environment is set."""
+    return os.environ.get("KUBECONFIG") or None
 
 
 def _expanded(path: str | None) -> str | None:

@@ -230,7 +230,9 @@ class _Execution:
         """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
         findings = [*against]
         try:
-            self._report("rehearsal: every write once as a dry run")
+            self._report(
+                "rehearsal: every write once as a dry run (if this run is stopped, start it again: it goes on)"
+            )
             self._rehearse()
             for step in self._plan.steps:
                 self._tell = phase(self._report, step.action)

@@ -20,6 +20,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connect
     auth_argument_spec,
     auth_source,
     connect,
+    secrets_of,
 )
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import AuthError, Unreachable
 
@@ -124,6 +125,31 @@ class TestSource:
         spec.clear()
         assert auth_argument_spec()
 
+    def test_a_kubeconfig_is_no_secret_as_a_whole(self) -> None:
+        assert not auth_argument_spec()["kubeconfig"]["no_log"]
+
+
+@pytest.mark.parametrize(
+    ("user", "secrets"),
+    [
+        ({"token": SECRET}, {SECRET}),
+        ({"username": "me", "password": SECRET}, {SECRET}),
+        ({"client-certificate-data": "public", "client-key-data": SECRET}, {SECRET}),
+        ({"auth-provider": {"name": "oidc", "config": {"id-token": SECRET, "client-id": "us"}}}, {SECRET}),
+        ({"exec": {"env": [{"name": "A_SECRET", "value": SECRET}, {"name": "PROFILE", "value": "v1"}]}}, {SECRET}),
+        ({"token": ""}, set()),
+    ],
+)
+def test_the_secrets_in_a_kubeconfig(user: Options, secrets: set[str]) -> None:
+    cluster = {"name": "default", "cluster": {"server": "https://a", "certificate-authority-data": "public"}}
+    config = {"apiVersion": "v1", "clusters": [cluster], "users": [{"name": "default", "user": user}]}
+    assert secrets_of(config) == secrets
+
+
+@pytest.mark.parametrize("kubeconfig", [None, "~/.kube/config", {}])
+def test_a_path_holds_no_secret(kubeconfig: t.Any) -> None:
+    assert secrets_of(kubeconfig) == set()
+
 
 def assert_refused(options: Options, environ: dict[str, str], words: list[str]) -> str:
     with pytest.raises(AuthError) as caught:
@@ -183,6 +209,13 @@ class TestKubeconfig:
         assert connected().endpoint == "https://first.example:6443"
         assert connected(context="second").endpoint == "https://second.example:6443"
         assert connected(validate_certs=False).endpoint == "https://first.example:6443"
+
+    @pytest.mark.parametrize(("context", "expected"), [(None, "first"), ("second", "second")])
+    def test_the_variable_counts_as_it_is_now(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, context: str | None, expected: str
+    ) -> None:
+        monkeypatch.setenv("KUBECONFIG", str(path))
+        assert connected(context=context).endpoint == f"https://{expected}.example:6443"
 
     @pytest.mark.parametrize(
         ("text", "context"),

@@ -251,7 +251,11 @@ def migration(name: str, **status: str) -> Object:
     [
         ([], "", []),
         ([migration("a", phase="Succeeded"), migration("b", phase="Failed")], "", []),
-        ([migration("a", phase="Running"), migration("b")], "", ["live migration prod/a runs", "live migration prod/b runs"]),
+        (
+            [migration("a", phase="Running"), migration("b")],
+            "",
+            ["live migration prod/a runs", "live migration prod/b runs"],
+        ),
         ([], "The watch broke.", ["The watch broke."]),
         ([migration("a", phase="Running")], "The watch broke.", ["live migration prod/a runs"]),
     ],

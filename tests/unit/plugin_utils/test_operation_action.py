@@ -1,0 +1,173 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The parts of an action that need no task: values, lines, files, the environment, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils import operation_action
+from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils.operation_action import (
+    LONGEST_LINE,
+    Found,
+    Interrupted,
+    Progress,
+    content_of,
+    environment,
+    files_of,
+    interruptible,
+    one_line,
+    plain,
+    refusal_of,
+)
+
+
+class Tagged(str):
+    """Text as ansible-core marks it."""
+
+    def __str__(self) -> str:
+        return self
+
+
+class Vaulted:
+    """A value that is decrypted when it is asked for its text."""
+
+    def __str__(self) -> str:
+        return "decrypted"
+
+
+def test_plain_values_are_of_the_builtin_types() -> None:
+    value = {Tagged("a"): [Tagged("b"), 1, 1.5, True, None], "c": {"d": (Tagged("e"),)}, "f": Vaulted()}
+    result = plain(value)
+    assert result == {"a": ["b", 1, 1.5, True, None], "c": {"d": ["e"]}, "f": "decrypted"}
+    assert {type(key) for key in result} | {type(result["a"][0]), type(result["c"]["d"][0])} == {str}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("as it is", "as it is"),
+        ("two\n  lines\n", "two lines"),
+        ("x" * LONGEST_LINE, "x" * LONGEST_LINE),
+        ("x" * (LONGEST_LINE + 1), "x" * (LONGEST_LINE - 1) + "…"),
+    ],
+)
+def test_one_line(text: str, line: str) -> None:
+    assert one_line(text) == line
+
+
+@pytest.mark.parametrize(
+    ("given", "files"),
+    [
+        ({}, {}),
+        ({"kubeconfig": "a", "manifest": "files/b"}, {"kubeconfig": "a", "manifest": "files/b"}),
+        ({"kubeconfig": {"users": []}, "manifest": "https://example.com/operator.yaml"}, {}),
+        ({"kubeconfig": "", "manifest": "kind: Namespace\n"}, {}),
+        ({"kubeconfig": None, "version": "v1.8.4"}, {}),
+    ],
+)
+def test_the_options_that_name_files(given: dict[str, t.Any], files: dict[str, str]) -> None:
+    assert files_of(given) == files
+
+
+def test_the_content_of_files(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"kind: Config\r\n")
+    assert content_of("manifest", "file", Found(str(file), is_copy=False)) == "kind: Config\r\n"
+    assert content_of("kubeconfig", "file", Found(str(file), is_copy=True)) == {"kind": "Config"}
+
+
+@pytest.mark.parametrize("text", ["{", "words", ""])
+def test_a_kubeconfig_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "file"
+    file.write_text(text)
+    with pytest.raises(AnsibleActionFail, match="The kubeconfig here/config cannot be used"):
+        content_of("kubeconfig", "here/config", Found(str(file), is_copy=False))
+
+
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        ({"version": "v1.8.4"}, ""),
+        ({}, "missing required arguments: version"),
+        (
+            {"version": "v1.8.4", "versoin": 1},
+            "Unsupported parameters for (kubevirt_upgrade) module: versoin. Supported parameters include: version.",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_options(options: dict[str, t.Any], refusal: str) -> None:
+    validated = ArgumentSpecValidator({"version": {"type": "str", "required": True}}).validate(options)
+    assert refusal_of(validated, "kubevirt_upgrade") == refusal
+
+
+def test_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K8S_AUTH_CONTEXT", "before")
+    monkeypatch.delenv("K8S_AUTH_HOST", raising=False)
+    before = dict(os.environ)
+    with pytest.raises(KeyError), environment({"K8S_AUTH_CONTEXT": "within", "K8S_AUTH_HOST": "x", "NUMBER": 1}):
+        assert (os.environ["K8S_AUTH_CONTEXT"], os.environ["K8S_AUTH_HOST"], os.environ["NUMBER"]) == (
+            "within",
+            "x",
+            "1",
+        )
+        raise KeyError
+    assert dict(os.environ) == before
+
+
+@pytest.fixture
+def handlers() -> t.Iterator[None]:
+    """Whatever a test makes of the signals, and the old handlers afterwards."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_raised_once_and_the_clean_up_is_not_cut_off(number: signal.Signals, handlers: None) -> None:
+    cleaned_up = False
+    with pytest.raises(Interrupted, match=number.name), interruptible():
+        try:
+            signal.raise_signal(number)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            cleaned_up = True
+    assert cleaned_up
+    signal.raise_signal(signal.SIGTERM)
+
+
+def test_without_a_signal_the_handlers_are_put_back(handlers: None) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with interruptible():
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+class Screen:
+    """Takes what is displayed."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def display(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_progress(monkeypatch: pytest.MonkeyPatch, is_silent: bool) -> None:
+    screen = Screen()
+    monkeypatch.setattr(operation_action, "display", screen)
+    progress = Progress("berlin", {"s3cret"}, is_silent=is_silent)
+    progress("wait: Deployment kubevirt/virt-api: 1 of 2\npods s3cret")
+    expected = ["[berlin] 0s wait: Deployment kubevirt/virt-api: 1 of 2 pods ********"]
+    assert screen.lines == ([] if is_silent else expected)

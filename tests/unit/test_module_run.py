@@ -1,0 +1,45 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What becomes of an operation's end: one result for the user, which both ways of running it hand on."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils import module_run
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import AuthError
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import InvalidOption, Outcome
+
+
+def result(monkeypatch: pytest.MonkeyPatch, end: Outcome | Exception) -> dict[str, t.Any]:
+    def operation(api: str, params: t.Any, **_other: t.Any) -> Outcome:
+        assert (api, params) == ("an api", {"version": "v1.8.4"})
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    monkeypatch.setattr(module_run, "connect", lambda *_args, **_kwargs: "an api")
+    return module_run.result_of(operation, {"version": "v1.8.4"}, check_mode=False, report=print)
+
+
+def test_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = Outcome({"uid": "1"}, "healthy", changed=True)
+    assert result(monkeypatch, outcome) == outcome.as_result()
+
+
+def test_failure_keeps_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = Outcome({"uid": "1"}, "failed", changed=True, failure="It stopped.")
+    assert result(monkeypatch, outcome) == {**outcome.as_result(), "failed": True, "msg": "It stopped."}
+
+
+@pytest.mark.parametrize("error", [InvalidOption("version: no."), AuthError("Two sources.")])
+def test_an_error_for_the_user_is_its_sentence(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    assert result(monkeypatch, error) == {"failed": True, "msg": str(error)}
+
+
+def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyError):
+        result(monkeypatch, KeyError("of ours"))
