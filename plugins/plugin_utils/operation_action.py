@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 
 import yaml
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleFileNotFound
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
 from ansible.module_utils.common.parameters import remove_values
@@ -81,6 +82,8 @@ class OperationAction(ActionBase):
         else:
             display.vvv(f"{self._task.action} runs in the controller's own process", host=host)
             result = self._run_in_process(given, host)
+            if not _returns_invocation(task_vars):
+                del result["invocation"]
         shown = result.get("invocation", {}).get("module_args", {})
         shown.update({option: path for option, path in files_of(given).items() if option in shown})
         return result
@@ -213,6 +216,13 @@ def refusal_of(validated: ValidationResult, action: str) -> str:
         return ""
     begin = f"Unsupported parameters for ({action}) module: "
     return f"{begin if isinstance(validated.errors[0], UnsupportedError) else ''}{validated.error_messages[0]}"
+
+
+def _returns_invocation(task_vars: Mapping[str, t.Any] | None) -> bool:
+    """Whether results hold the options: before ansible-core 2.21 all do, and then those that are wanted."""
+    if not hasattr(C, "INJECT_INVOCATION"):
+        return True
+    return bool(C.config.get_config_value("INJECT_INVOCATION", variables=task_vars))
 
 
 def _tell_warnings(validated: ValidationResult) -> None:

@@ -46,6 +46,7 @@ def every_way_to_end(world: World) -> list[Json]:
     skipping = {"version": "v1.9.0", "manifest": str(world.manifests[TO])}
     return [
         {INFO: {}},
+        {INFO: {}, "vars": {"ansible_inject_invocation": True}},
         {INFO: {"name": "other"}},
         {INFO: {"expected_cluster_uid": "another"}},
         {INFO: {"kubeconfig": "/nowhere/kubeconfig"}},
@@ -242,7 +243,7 @@ def test_the_end_of_the_tasks_own_timeout(migrating: World, play: Play) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "whom"), [(signal.SIGINT, "all"), (signal.SIGTERM, "controller"), (signal.SIGTERM, "worker")]
+    ("number", "whom"), [(signal.SIGINT, "all"), (signal.SIGTERM, "all"), (signal.SIGTERM, "worker")]
 )
 def test_a_signal_leaves_nothing_behind(
     migrating: World, play: Play, tmp_path: Path, number: signal.Signals, whom: str
@@ -250,31 +251,21 @@ def test_a_signal_leaves_nothing_behind(
     """The decrypted copy of a vaulted file stands for whatever has to be cleaned up."""
     local, password = tmp_path / "local", tmp_path / "password"
     task = {UPGRADE: {"version": TO, "manifest": vaulted(migrating.manifests[TO], tmp_path / "operator.yml", password)}}
-    process = subprocess.Popen(
-        play.command(task, hosts=[HERE], arguments=["--vault-password-file", str(password)]),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=play.environment({"ANSIBLE_LOCAL_TEMP": str(local)}),
-        process_group=0,
-    )
-    for line in t.cast(t.IO[str], process.stdout):
-        if "live migration default/running runs" in line:
-            break
-    assert len(decrypted(local)) == 1
-    (worker,) = [
-        pid for pid in children(process.pid) if b"ansible-playbook" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-    {
-        "all": lambda: os.killpg(process.pid, number),
-        "controller": lambda: os.kill(process.pid, number),
-        "worker": lambda: os.kill(worker, number),
-    }[whom]()
-    deadline = time.monotonic() + 3
-    while decrypted(local):
-        assert time.monotonic() < deadline, "the worker did not clean up"
-        time.sleep(0.1)
-    output = process.communicate(timeout=30)[0]
+    with play.started(task, hosts=[HERE], arguments=["--vault-password-file", str(password)], local=local) as process:
+        for line in t.cast(t.IO[str], process.stdout):
+            if "live migration default/running runs" in line:
+                break
+        assert len(decrypted(local)) == 1
+        (worker,) = children(process.pid)
+        if whom == "all":
+            os.killpg(process.pid, number)
+        else:
+            os.kill(worker, number)
+        deadline = time.monotonic() + 3
+        while decrypted(local):
+            assert time.monotonic() < deadline, "the worker did not clean up"
+            time.sleep(0.1)
+        output = process.communicate(timeout=30)[0]
     if whom == "worker":
         assert "[here] " in output and "s stopped by SIGTERM. What was done stays done. To go on" in output, output
 
@@ -284,4 +275,6 @@ def decrypted(folder: Path) -> list[Path]:
 
 
 def children(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """The workers of ansible-playbook."""
+    processes = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [one for one in processes if b"ansible-playbook" in Path(f"/proc/{one}/cmdline").read_bytes()]

@@ -11,7 +11,8 @@ import os
 import subprocess
 import sys
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,24 @@ class Play:
         )
         output = done.stdout + done.stderr
         return Played(done.returncode, output, {host: self._results(host, len(tasks), output) for host in hosts})
+
+    @contextmanager
+    def started(
+        self, *tasks: Json, hosts: Sequence[str], arguments: Sequence[str], local: Path
+    ) -> Iterator[subprocess.Popen[str]]:
+        """The same while it runs, in a process group of its own, with Ansible's temporary files under ``local``."""
+        with subprocess.Popen(
+            self.command(*tasks, hosts=hosts, arguments=arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment({"ANSIBLE_LOCAL_TEMP": str(local)}),
+            process_group=0,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def command(
         self, *tasks: Json, hosts: Sequence[str], arguments: Sequence[str] = (), **keywords: t.Any
