@@ -228,8 +228,6 @@ def _returns_invocation(task_vars: Mapping[str, t.Any] | None) -> bool:
 def _tell_warnings(validated: ValidationResult) -> None:
     for warning in validated._warnings:
         display.warning("Both option {option} and its alias {alias} are set.".format(**warning))
-    for deprecation in validated._deprecations:
-        display.deprecated(**deprecation)
 
 
 @contextmanager

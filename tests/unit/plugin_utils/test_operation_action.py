@@ -31,10 +31,10 @@ from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils.operation_actio
 
 
 class Tagged(str):
-    """Text as ansible-core marks it."""
+    """Text as ansible-core marks it, whose own conversion keeps the mark."""
 
     def __str__(self) -> str:
-        return self
+        raise AssertionError("this would still be marked")
 
 
 class Vaulted:
