@@ -12,6 +12,7 @@ default kubeconfig count, and a mixture is an error.
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 from collections.abc import Mapping
 from copy import deepcopy
@@ -36,6 +37,7 @@ USER_AGENT = "kubevirt.lifecycle"
 # Which server, and who we are there. The rest (proxies, TLS, impersonation) only says how to get there.
 _SERVER_AND_USER = ("host", "api_key", "username", "password", "client_cert", "client_key")
 _KUBECONFIG = ("kubeconfig", "context")
+_SECRET_NAMES = re.compile("token|password|secret|key-data")
 _VARIABLES = {
     option: tuple(dict.fromkeys((f"K8S_AUTH_{option.upper()}", f"K8S_AUTH_{client_name.upper()}")))
     for client_name, option in {
@@ -86,6 +88,24 @@ def connect(params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock) -> A
         check_mode=check_mode,
         clock=clock,
     )
+
+
+def secrets_of(kubeconfig: t.Any) -> set[str]:
+    """What must not be shown of a kubeconfig that was given as a dictionary: Ansible hides options as a whole or not at all."""
+    users = kubeconfig.get("users") if isinstance(kubeconfig, dict) else None
+    return {secret for user in users or () for secret in _secrets(user)}
+
+
+def _secrets(value: t.Any, name: str = "") -> t.Iterator[str]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            # The command that renews a token gets its secrets as variables: name and value.
+            yield from _secrets(child, "secret" if key == "value" else str(key))
+    elif isinstance(value, list):
+        for child in value:
+            yield from _secrets(child, name)
+    elif isinstance(value, str) and value and _SECRET_NAMES.search(name):
+        yield value
 
 
 def auth_source(params: Mapping[str, t.Any], environ: Mapping[str, str]) -> dict[str, t.Any]:

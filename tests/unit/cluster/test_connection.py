@@ -20,6 +20,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connect
     auth_argument_spec,
     auth_source,
     connect,
+    secrets_of,
 )
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import AuthError, Unreachable
 
@@ -214,6 +215,29 @@ class TestKubeconfig:
     def test_no_default_one(self) -> None:
         with pytest.raises(AuthError, match="at its default place cannot be used"):
             connected()
+
+
+class TestSecrets:
+    def test_those_of_a_kubeconfig_as_a_dictionary(self) -> None:
+        given = kubeconfig(first="https://f", second="https://s")
+        given["users"] += [
+            {"name": "c", "user": {"client-certificate-data": "certificate", "client-key-data": "key"}},
+            {"name": "b", "user": {"username": "u", "password": "p"}},
+            {
+                "name": "a",
+                "user": {"auth-provider": {"name": "oidc", "config": {"client-secret": "cs", "id-token": "it"}}},
+            },
+            {
+                "name": "e",
+                "user": {"exec": {"command": "login", "env": [{"name": "PASS", "value": "v"}], "args": None}},
+            },
+            {"name": "n", "user": None},
+        ]
+        assert secrets_of(given) == {"token-of-first", "token-of-second", "key", "p", "cs", "it", "v"}
+
+    @pytest.mark.parametrize("kubeconfig", [None, "/a/path", {}, {"users": None}, {"users": [None, "x"]}])
+    def test_where_there_are_none(self, kubeconfig: t.Any) -> None:
+        assert secrets_of(kubeconfig) == set()
 
 
 class TestAddress:
