@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from ..knowledge.field_ownership import FIELD_MANAGER
 from .clock import Clock
-from .errors import ApiError, Conflict, Expired, Forbidden, NotFound, Unreachable
+from .errors import ApiError, Conflict, Expired, Forbidden, NotFound, Unauthorized, Unreachable
 
 try:
     import urllib3
@@ -32,7 +32,14 @@ BUSY = frozenset({429, 500, 502, 503, 504})
 ATTEMPTS = 6
 LONGEST_PAUSE = 10.0
 
-_ERRORS: Mapping[int, type[ApiError]] = {403: Forbidden, 404: NotFound, 409: Conflict, 410: Expired, 412: Conflict}
+_ERRORS: Mapping[int, type[ApiError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Expired,
+    412: Conflict,
+}
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 Json = dict[str, t.Any]

@@ -189,7 +189,7 @@ def _configuration(source: Mapping[str, t.Any]) -> t.Any:
     if "validate_certs" in source:
         configuration.verify_ssl = source["validate_certs"]
     if "ca_cert" in source:
-        configuration.ssl_ca_cert = source["ca_cert"]
+        configuration.ssl_ca_cert = _existing(source, "ca_cert")
     for name in ("proxy", "no_proxy"):
         if name in source:
             setattr(configuration, name, source[name])
@@ -204,8 +204,15 @@ def _set_credentials(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
         # A token that was read from a file often ends with the file's line end.
         configuration.api_key = {"authorization": f"Bearer {source['api_key'].strip()}"}
     if "client_cert" in source:
-        configuration.cert_file = source["client_cert"]
-        configuration.key_file = source["client_key"]
+        configuration.cert_file = _existing(source, "client_cert")
+        configuration.key_file = _existing(source, "client_key")
+
+
+def _existing(source: Mapping[str, t.Any], option: str) -> str:
+    path: str = os.path.expanduser(source[option])
+    if not os.path.isfile(path):
+        raise AuthError(f"{option}: No such file: {path}. Nothing was done. Give the path of a file that exists.")
+    return path
 
 
 def _load_kubeconfig(configuration: t.Any, source: Mapping[str, t.Any]) -> None:

@@ -56,6 +56,13 @@ class Forbidden(ApiError):
         return f"{super().__str__()}. Grant this to the user, or log in as one who may."
 
 
+class Unauthorized(ApiError):
+    """401: the server does not know who we are."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. The token or certificate is wrong or has expired; log in again."
+
+
 class Conflict(ApiError):
     """409 or 412, or a JSON patch test that does not hold: the object changed in between."""
 
