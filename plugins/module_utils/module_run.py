@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import traceback
 import typing as t
 from collections.abc import Callable, Mapping
 
@@ -14,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .cluster.clock import Clock
 from .cluster.connection import auth_argument_spec, connect, secrets_of
 from .cluster.errors import ClusterError
-from .operations.outcome import InvalidOption, Outcome
+from .operations.outcome import InvalidOption, Outcome, mistake
 
 Operation = Callable[..., Outcome]
 
@@ -29,6 +30,8 @@ def run_as_module(argument_spec: Mapping[str, t.Any], operation: Operation) -> N
         outcome = operation(api, module.params, check_mode=module.check_mode, clock=clock, report=module.debug)
     except (InvalidOption, ClusterError) as error:
         module.fail_json(msg=str(error))
+    except Exception as error:
+        module.fail_json(msg=mistake(error), exception=traceback.format_exc())
     if outcome.failure:
         module.fail_json(msg=outcome.failure, **outcome.as_result())
     module.exit_json(**outcome.as_result())

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ApiError, ClusterError, Conflict, ManifestUnavailable
+from ..cluster.errors import ApiError, ClusterError, Conflict, ManifestUnavailable, Unreachable
 from ..cluster.manifest_source import is_text, read_manifest
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
@@ -23,7 +23,7 @@ from ..knowledge.objects import path_of
 from ..knowledge.versions import Version, VersionError, try_parse
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
-from .outcome import InvalidOption, Outcome, Report, listed, refusal, told
+from .outcome import InvalidOption, Outcome, Report, listed, mistake, refusal, told
 from .pages import upgrade_page
 from .standing_findings import findings_about_workloads
 from .upgrade_plan import (
@@ -225,6 +225,7 @@ class _Execution:
         self._clock = clock
         self._report = report
         self._written: list[Step] = []
+        self._in_doubt: Step | None = None
 
     def run(self, against: Sequence[Finding]) -> None:
         """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
@@ -239,6 +240,8 @@ class _Execution:
             self._outcome.failure = self._failure(stopped)
         except ClusterError as error:
             self._outcome.failure = self._failure(_Stopped(words=str(error)))
+        except Exception as error:  # whatever it is: it must not hide what was changed
+            self._outcome.failure = self._failure(_Stopped(words=mistake(error)))
         self._outcome.changed = bool(self._written)
         if self._outcome.failure:
             self._outcome.diff, self._outcome.actions = diff_of(self._written), actions_of(self._written)
@@ -263,13 +266,21 @@ class _Execution:
                     raise _Stopped(words=f"{step.object} would be rejected: {error}") from error
 
     def _carry_out(self, step: Step) -> None:
-        {
+        how = {
             "hold-workload-updates": self._hold,
             "drain-migrations": self._drain,
             "apply": self._apply,
             "wait": self._wait,
             "restore-workload-updates": self._restore,
-        }[step.action](step)
+        }[step.action]
+        try:
+            how(step)
+        except ClusterError as error:
+            no_answer = isinstance(error, Unreachable) or (isinstance(error, ApiError) and error.status >= 500)
+            if no_answer and step.writes and step not in self._written:
+                self._written.append(step)
+                self._in_doubt = step
+            raise
 
     def _kubevirt(self) -> Json:
         return self._api.get(self._facts.kubevirt_path)
@@ -386,6 +397,11 @@ class _Execution:
         if not self._written:
             return "\n".join([*lines, "Nothing was changed."])
         lines.append(f"Changed so far: {listed((step.object for step in self._written), most=20)}.")
+        if self._in_doubt:
+            lines.append(
+                f"No answer came while {self._in_doubt.object} was being changed, so nobody knows whether it was; the next run "
+                "looks."
+            )
         written = {step.action for step in self._written}
         if "hold-workload-updates" in written and "restore-workload-updates" not in written:
             lines.append(

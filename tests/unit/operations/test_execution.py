@@ -1,0 +1,90 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run says that stops on its way: what was changed, what nobody knows, and how to go on or back."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import ApiError, Forbidden, Unreachable
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import Outcome
+
+World = t.Any  # tests/unit/operations/conftest.py
+
+
+class BreakingApi:
+    """An API server that takes dry runs and so many writes, and then answers with an error."""
+
+    def __init__(self, world: World, error: Exception, writes: int = 0) -> None:
+        self._world = world
+        self._error = error
+        self._writes = writes
+
+    def get(self, path: str) -> t.Any:
+        if path.endswith("/kubevirts/kubevirt"):
+            return self._world.kubevirt
+        raise Unreachable("gone")
+
+    def get_or_none(self, path: str) -> t.Any:
+        return self._world.live.get(path)
+
+    def apply(self, _path: str, _body: t.Any, *, rehearse: bool = False) -> t.Any:
+        if rehearse:
+            return {}
+        if self._writes == 0:
+            raise self._error
+        self._writes -= 1
+        return {}
+
+    json_patch = apply
+
+    def snapshot(self, _path: str, **_selector: t.Any) -> t.Any:
+        raise self._error
+
+
+def stopped(world: World, error: Exception, *, writes: int = 0, **params: t.Any) -> Outcome:
+    """The outcome of a run whose writes break."""
+    options = {"image_registry": None, "manifest_namespace": None, "migration_drain_timeout": 9, **params}
+    outcome = Outcome({}, "healthy")
+    run = upgrade._Execution(
+        t.cast(t.Any, BreakingApi(world, error, writes)),
+        world.facts(),
+        world.plan(),
+        options,
+        outcome,
+        t.cast(t.Any, None),
+        lambda _line: None,
+    )
+    run.run([])
+    print(outcome.failure)
+    return outcome
+
+
+@pytest.mark.parametrize(
+    "error", [Unreachable("no answer"), ApiError("PATCH", "/x", 504, "Timeout", "not within the time")]
+)
+def test_a_write_without_an_answer_is_not_called_nothing(world: World, error: Exception) -> None:
+    outcome = stopped(world, error)
+    assert outcome.changed
+    assert "Nothing was changed" not in outcome.failure
+    assert "No answer came while Deployment kubevirt/virt-operator was being changed" in outcome.failure
+
+
+def test_a_write_that_was_refused_changed_nothing(world: World) -> None:
+    outcome = stopped(world, Forbidden("PATCH", "/x", 403, "Forbidden", "you may not"))
+    assert not outcome.changed
+    assert "Nothing was changed." in outcome.failure
+    assert "No answer came" not in outcome.failure
+
+
+def test_a_mistake_of_ours_does_not_hide_what_was_changed(world: World) -> None:
+    world.set_methods("LiveMigrate")
+    outcome = stopped(world, KeyError("conditions"), writes=1)
+    assert outcome.changed
+    assert "The collection made a mistake: KeyError: 'conditions' (test_execution.py, line " in outcome.failure
+    assert "Changed so far: KubeVirt kubevirt/kubevirt." in outcome.failure
+    assert "are held empty" in outcome.failure
