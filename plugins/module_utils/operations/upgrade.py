@@ -409,7 +409,9 @@ class _Execution:
                 "that finishes puts them back."
             )
         lines.append("VMs and their launchers were not touched. To go on: run the same again.")
-        return "\n".join([*lines, self._way_back()])
+        if "apply" in written:
+            lines.append(self._way_back())
+        return "\n".join(lines)
 
     def _way_back(self) -> str:
         """How to put the previous operator back, as long as the new one has not begun to move its operands."""
@@ -421,7 +423,8 @@ class _Execution:
         if running is None or target != running or str(running) == self._plan.to_version:
             return f"The operator may have begun to move KubeVirt to {self._plan.to_version}; there is no supported way back."
         again = f"run the same with version: {running} and its manifest"
-        if self._params["image_registry"] or self._params["manifest_namespace"]:
+        if (self._facts.registry, self._facts.kubevirt_namespace) != (releases.REGISTRY, releases.NAMESPACE):
+            # KubeVirt's own manifest would move it to another registry or namespace.
             return f"To go back (KubeVirt itself is still at {running}): {again}."
         return (
             f"To go back (KubeVirt itself is still at {running}), apply the previous manifest, this or your own copy:\n"

@@ -81,6 +81,25 @@ def test_a_write_that_was_refused_changed_nothing(world: World) -> None:
     assert "No answer came" not in outcome.failure
 
 
+def test_the_way_back_is_the_release_that_ran_before(world: World) -> None:
+    outcome = stopped(world, Unreachable("no answer"))
+    assert "-f https://github.com/kubevirt/kubevirt/releases/download/v1.7.0/kubevirt-operator.yaml" in outcome.failure
+
+
+def test_the_way_back_never_leads_to_another_registry(world: World) -> None:
+    world.apply_operator("v1.7.0", registry="registry.example.com/kubevirt")
+    outcome = stopped(world, Unreachable("no answer"))
+    assert "kubectl apply" not in outcome.failure
+    assert "To go back (KubeVirt itself is still at v1.7.0): run the same with version: v1.7.0" in outcome.failure
+
+
+def test_without_an_apply_there_is_nothing_to_go_back_from(world: World) -> None:
+    world.set_methods("LiveMigrate")
+    outcome = stopped(world, Unreachable("no answer"), writes=1)
+    assert "Changed so far: KubeVirt kubevirt/kubevirt." in outcome.failure
+    assert "To go back" not in outcome.failure
+
+
 def test_a_mistake_of_ours_does_not_hide_what_was_changed(world: World) -> None:
     world.set_methods("LiveMigrate")
     outcome = stopped(world, KeyError("conditions"), writes=1)
