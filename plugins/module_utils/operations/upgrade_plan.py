@@ -385,8 +385,19 @@ def _about_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> list[Fi
                 fix=f"Set manifest_namespace: {facts.kubevirt_namespace}, or give a manifest for that namespace.",
             )
         )
-    declared = try_parse(manifest.version or "")
-    if declared is not None and declared != wish.version:
+    declared = try_parse(manifest.version)
+    if declared is None:
+        found.append(
+            finding(
+                "manifest.version-differs",
+                object=name,
+                cause=f"It declares {manifest.version or 'no version'}, and {wish.version} is wanted. virt-operator would report "
+                f"{manifest.version or 'latest'}, so nobody could tell when {wish.version} is there.",
+                fix=f"Give the manifest's operator the environment variable KUBEVIRT_VERSION={wish.version}, if that is what its "
+                f"images are, or give the kubevirt-operator.yaml of {wish.version}.",
+            )
+        )
+    elif declared != wish.version:
         found.append(
             finding(
                 "manifest.version-differs",

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import typing as t
 from collections.abc import Callable
 
@@ -307,6 +308,17 @@ def test_a_manifest_of_another_version(world: World) -> None:
     [found] = world.findings()
     assert (found.id, found.acceptable) == ("manifest.version-differs", False)
     assert "v1.8.3" in found.cause and "v1.8.4" in found.cause
+
+
+@pytest.mark.parametrize("declared", ["", "devel"])
+def test_a_manifest_that_declares_no_version(world: World, declared: str) -> None:
+    world.manifest = copy.deepcopy(world.manifest)
+    [container] = world.manifest.operator["spec"]["template"]["spec"]["containers"]
+    container["image"] = f"quay.io/kubevirt/virt-operator@sha256:{'a' * 64}"
+    container["env"] = [{"name": "KUBEVIRT_VERSION", "value": declared}]
+    [found] = world.findings()
+    assert (found.id, found.acceptable) == ("manifest.version-differs", False)
+    assert f"declares {declared or 'no version'}" in found.cause and "KUBEVIRT_VERSION=v1.8.4" in found.fix
 
 
 @pytest.mark.parametrize(
