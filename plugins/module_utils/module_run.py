@@ -23,7 +23,7 @@ Operation = Callable[..., Outcome]
 def run_as_module(argument_spec: Mapping[str, t.Any], operation: Operation) -> None:
     """Run ``operation`` with the module's options and end the process with its result."""
     module = AnsibleModule(argument_spec={**auth_argument_spec(), **argument_spec}, supports_check_mode=True)
-    module.no_log_values.update(secrets_of(module.params["kubeconfig"]))
+    module.no_log_values.update(secrets_of(module.params))
     clock = Clock()
     try:
         api = connect(module.params, check_mode=module.check_mode, clock=clock)

@@ -37,6 +37,7 @@ USER_AGENT = "kubevirt.lifecycle"
 # Which server, and who we are there. The rest (proxies, TLS, impersonation) only says how to get there.
 _SERVER_AND_USER = ("host", "api_key", "username", "password", "client_cert", "client_key")
 _KUBECONFIG = ("kubeconfig", "context")
+_PASSWORD_IN_ADDRESS = re.compile(r"[a-z]+://[^/@\s:]*:([^/@\s]+)@")
 _SECRET_NAMES = re.compile("token|password|secret|key-data")
 _VARIABLES = {
     option: tuple(dict.fromkeys((f"K8S_AUTH_{option.upper()}", f"K8S_AUTH_{client_name.upper()}")))
@@ -90,10 +91,14 @@ def connect(params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock) -> A
     )
 
 
-def secrets_of(kubeconfig: t.Any) -> set[str]:
-    """What must not be shown of a kubeconfig that was given as a dictionary: Ansible hides options as a whole or not at all."""
+def secrets_of(params: Mapping[str, t.Any]) -> set[str]:
+    """What must not be shown of options that Ansible shows: of a kubeconfig as a dictionary, and passwords in addresses."""
+    kubeconfig = params.get("kubeconfig")
     users = kubeconfig.get("users") if isinstance(kubeconfig, dict) else None
-    return {secret for user in users or () for secret in _secrets(user)}
+    passwords = {
+        match[1] for value in params.values() if isinstance(value, str) and (match := _PASSWORD_IN_ADDRESS.match(value))
+    }
+    return passwords | {secret for user in users or () for secret in _secrets(user)}
 
 
 def _secrets(value: t.Any, name: str = "") -> t.Iterator[str]:

@@ -233,11 +233,21 @@ class TestSecrets:
             },
             {"name": "n", "user": None},
         ]
-        assert secrets_of(given) == {"token-of-first", "token-of-second", "key", "p", "cs", "it", "v"}
+        assert secrets_of({"kubeconfig": given}) == {"token-of-first", "token-of-second", "key", "p", "cs", "it", "v"}
+
+    def test_those_in_addresses(self) -> None:
+        params = {
+            "manifest": "https://user:pass@mirror.example/operator.yaml",
+            "proxy": "http://:word@proxy.example:3128",
+            "host": "https://a.example:6443/x@y",
+            "image_registry": "registry.example:5000/a@b",
+            "wait": True,
+        }
+        assert secrets_of(params) == {"pass", "word"}
 
     @pytest.mark.parametrize("kubeconfig", [None, "/a/path", {}, {"users": None}, {"users": [None, "x"]}])
     def test_where_there_are_none(self, kubeconfig: t.Any) -> None:
-        assert secrets_of(kubeconfig) == set()
+        assert secrets_of({"kubeconfig": kubeconfig}) == set()
 
 
 class TestAddress:
