@@ -93,6 +93,25 @@ class TestTheKubeVirtObject:
         finally:
             world.lab.kubectl("delete", "kubevirt", "second", "-n", "default")
 
+    def test_in_another_namespace_than_its_operator(self, world: World) -> None:
+        elsewhere = world.lab.get(*KUBEVIRT)
+        elsewhere["metadata"] = {"name": "kubevirt", "namespace": "default"}
+        del elsewhere["status"]
+        world.lab.kubectl("delete", *KUBEVIRT)
+        world.lab.apply(elsewhere)
+        try:
+            with untouched(world):
+                refused(
+                    world.upgrade(),
+                    "[kubevirt.operator-absent]",
+                    "Deployment default/virt-operator",
+                    "in the wrong one",
+                )
+        finally:
+            world.lab.kubectl("delete", "kubevirt", "kubevirt", "-n", "default")
+            world.lab.kubectl("create", "-f", "-", stdin=lab("cr"))
+            world.status(HEALTHY)
+
     def test_being_deleted(self, world: World) -> None:
         with changed(
             world, KUBEVIRT, {"metadata": {"finalizers": ["example.com/keep"]}}, {"metadata": {"finalizers": None}}

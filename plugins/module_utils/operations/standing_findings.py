@@ -53,7 +53,9 @@ def findings_about_the_object(facts: Facts) -> list[Finding]:
                 "kubevirt.operator-absent",
                 object=f"Deployment {facts.kubevirt_namespace}/virt-operator",
                 cause="The KubeVirt object is there, its operator is not, so nobody would carry out the upgrade.",
-                fix="Apply the kubevirt-operator.yaml of the version that is installed now, wait until the KubeVirt object is "
+                fix="Look where it is: kubectl get deployment -A -l kubevirt.io=virt-operator. If it is in another namespace, this "
+                "KubeVirt object is in the wrong one: virt-operator ignores it, and it belongs beside the operator. If it is "
+                "nowhere, apply the kubevirt-operator.yaml of the version that is installed now, wait until the KubeVirt object is "
                 "Available, and run again.",
             )
         ]

@@ -146,6 +146,12 @@ def test_what_is_wrong_with_the_object_itself_is_told_alone(
     assert findings_about_the_object(world.facts()) == found
 
 
+def test_an_operator_elsewhere_is_not_to_be_installed_again(world: World) -> None:
+    world.operator_is_there = False
+    [found] = findings_about_the_object(world.facts())
+    assert found.fix.startswith("Look where it is: kubectl get deployment -A -l kubevirt.io=virt-operator.")
+
+
 def test_a_sound_object_has_no_findings_of_its_own(world: World) -> None:
     assert findings_about_the_object(world.facts()) == []
 
