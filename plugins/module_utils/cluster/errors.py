@@ -44,6 +44,15 @@ class ApiError(ClusterError):
         self.reason = reason
         self.message = message
 
+    @property
+    def of_webhook(self) -> bool:
+        """Whether an admission webhook could not be asked, so that nothing was stored."""
+        return self.status == 500 and "failed calling webhook" in self.message
+
+    def __str__(self) -> str:
+        hint = " See whether the pods behind that webhook run and are ready, then run again." if self.of_webhook else ""
+        return super().__str__() + hint
+
 
 class NotFound(ApiError):
     """404: the object, or its kind, does not exist."""

@@ -52,6 +52,9 @@ CATCH_UP = 60
 ATTEMPTS = 5
 """How often a write is made again from a fresh read when somebody else changed the object in between."""
 
+WEBHOOK_PAUSE = 10.0
+"""Seconds before the methods are put back again when virt-operator's webhook could not be asked."""
+
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "version": {"type": "str", "required": True},
     "manifest": {"type": "str"},
@@ -276,8 +279,10 @@ class _Execution:
         try:
             how(step)
         except ClusterError as error:
-            no_answer = isinstance(error, Unreachable) or (isinstance(error, ApiError) and error.status >= 500)
-            if no_answer and step.writes and step not in self._written:
+            in_doubt = isinstance(error, Unreachable) or (
+                isinstance(error, ApiError) and error.status >= 500 and not error.of_webhook
+            )
+            if in_doubt and step.writes and step not in self._written:
                 self._written.append(step)
                 self._in_doubt = step
             raise
@@ -352,7 +357,7 @@ class _Execution:
 
     def _release(self, *, restore: bool) -> bool:
         """End the hold on the workload update methods; False when another run has done so meanwhile."""
-        for _attempt in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             kubevirt = self._kubevirt()
             if workload_updates.held_methods(kubevirt) is None:
                 return False
@@ -360,6 +365,12 @@ class _Execution:
             try:
                 self._api.json_patch(self._facts.kubevirt_path, workload_updates.releasing_patch(kubevirt, wanted))
             except Conflict:
+                continue
+            except ApiError as error:
+                # virt-operator's own; while its certificate is renewed it fails for a moment (kubevirt/kubevirt#4698, #15210)
+                if not error.of_webhook or attempt == ATTEMPTS:
+                    raise
+                self._clock.pause(WEBHOOK_PAUSE)
                 continue
             return True
         raise _Stopped(
@@ -398,17 +409,16 @@ class _Execution:
             return "\n".join([*lines, "Nothing was changed."])
         lines.append(f"Changed so far: {listed((step.object for step in self._written), most=20)}.")
         if self._in_doubt:
-            lines.append(
-                f"No answer came while {self._in_doubt.object} was being changed, so nobody knows whether it was; the next run "
-                "looks."
-            )
+            lines.append(f"The server did not say whether {self._in_doubt.object} was changed; the next run looks.")
         written = {step.action for step in self._written}
         if "hold-workload-updates" in written and "restore-workload-updates" not in written:
             lines.append(
                 "The workload update methods are held empty, remembered in an annotation of the KubeVirt object; the next run "
                 "that finishes puts them back."
             )
-        lines.append("VMs and their launchers were not touched. To go on: run the same again.")
+        if "restore-workload-updates" not in written:  # from then on virt-controller may move them
+            lines.append("VMs and their launchers were not touched.")
+        lines.append("To go on: run the same again.")
         if "apply" in written:
             lines.append(self._way_back())
         return "\n".join(lines)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import ApiError, Forbidden, Unreachable
@@ -46,6 +47,11 @@ class BreakingApi:
         raise self._error
 
 
+WEBHOOK = ApiError(
+    "PATCH", "/x", 500, "InternalError", 'failed calling webhook "kubevirt-update-validator.kubevirt.io"'
+)
+
+
 def stopped(world: World, error: Exception, *, writes: int = 0, **params: t.Any) -> Outcome:
     """The outcome of a run whose writes break."""
     options = {"image_registry": None, "manifest_namespace": None, "migration_drain_timeout": 9, **params}
@@ -71,14 +77,15 @@ def test_a_write_without_an_answer_is_not_called_nothing(world: World, error: Ex
     outcome = stopped(world, error)
     assert outcome.changed
     assert "Nothing was changed" not in outcome.failure
-    assert "No answer came while Deployment kubevirt/virt-operator was being changed" in outcome.failure
+    assert "The server did not say whether Deployment kubevirt/virt-operator was changed" in outcome.failure
 
 
-def test_a_write_that_was_refused_changed_nothing(world: World) -> None:
-    outcome = stopped(world, Forbidden("PATCH", "/x", 403, "Forbidden", "you may not"))
+@pytest.mark.parametrize("error", [Forbidden("PATCH", "/x", 403, "Forbidden", "you may not"), WEBHOOK])
+def test_a_write_that_was_refused_changed_nothing(world: World, error: ApiError) -> None:
+    outcome = stopped(world, error)
     assert not outcome.changed
     assert "Nothing was changed." in outcome.failure
-    assert "No answer came" not in outcome.failure
+    assert "did not say" not in outcome.failure
 
 
 def test_the_way_back_is_the_release_that_ran_before(world: World) -> None:
@@ -107,3 +114,31 @@ def test_a_mistake_of_ours_does_not_hide_what_was_changed(world: World) -> None:
     assert "The collection made a mistake: KeyError: 'conditions' (test_execution.py, line " in outcome.failure
     assert "Changed so far: KubeVirt kubevirt/kubevirt." in outcome.failure
     assert "are held empty" in outcome.failure
+
+
+class FailingOnce(BreakingApi):
+    """The webhook cannot be asked so many times, and then can."""
+
+    def json_patch(self, _path: str, _body: t.Any, *, rehearse: bool = False) -> t.Any:
+        if self._writes > 0:
+            self._writes -= 1
+            raise self._error
+        return {}
+
+
+@pytest.mark.parametrize(("failures", "put_back"), [(0, True), (2, True), (5, False)])
+def test_the_methods_are_put_back_although_the_webhook_fails_for_a_moment(
+    world: World, failures: int, put_back: bool
+) -> None:
+    world.set_methods(held='["LiveMigrate"]')
+    clock = t.cast(t.Any, SimpleNamespace(pauses=[]))
+    clock.pause = clock.pauses.append
+    api = t.cast(t.Any, FailingOnce(world, WEBHOOK, failures))
+    outcome = Outcome({}, "healthy")
+    run = upgrade._Execution(api, world.facts(), world.plan(), {}, outcome, clock, lambda _line: None)
+    if put_back:
+        assert run._release(restore=True)
+        assert len(clock.pauses) == failures
+    else:
+        with pytest.raises(ApiError, match="pods behind that webhook"):
+            run._release(restore=True)
