@@ -88,7 +88,7 @@ class Server:
 
     def _in(self, collection: str) -> Iterator[Object]:
         """The objects of a collection, that of one namespace or that of all."""
-        head, _, plural = collection.rpartition("/")
+        head, _slash, plural = collection.rpartition("/")
         for path, o in self.objects.items():
             if path.startswith(head) and path.split("/")[-2] == plural:
                 yield o
