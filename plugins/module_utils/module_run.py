@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from .cluster.clock import Clock
-from .cluster.connection import auth_argument_spec, connect
+from .cluster.connection import auth_argument_spec, connect, secrets_of
 from .cluster.errors import ClusterError
 from .operations.outcome import InvalidOption, Outcome
 
@@ -22,6 +22,7 @@ Operation = Callable[..., Outcome]
 def run_as_module(argument_spec: Mapping[str, t.Any], operation: Operation) -> None:
     """Run ``operation`` with the module's options and end the process with its result."""
     module = AnsibleModule(argument_spec={**auth_argument_spec(), **argument_spec}, supports_check_mode=True)
+    module.no_log_values.update(secrets_of(module.params["kubeconfig"]))
     clock = Clock()
     try:
         api = connect(module.params, check_mode=module.check_mode, clock=clock)

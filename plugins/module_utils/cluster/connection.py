@@ -12,6 +12,7 @@ default kubeconfig count, and a mixture is an error.
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 from collections.abc import Mapping
 from copy import deepcopy
@@ -36,6 +37,7 @@ USER_AGENT = "kubevirt.lifecycle"
 # Which server, and who we are there. The rest (proxies, TLS, impersonation) only says how to get there.
 _SERVER_AND_USER = ("host", "api_key", "username", "password", "client_cert", "client_key")
 _KUBECONFIG = ("kubeconfig", "context")
+_SECRET_NAMES = re.compile("token|password|secret|key-data")
 _VARIABLES = {
     option: tuple(dict.fromkeys((f"K8S_AUTH_{option.upper()}", f"K8S_AUTH_{client_name.upper()}")))
     for client_name, option in {
@@ -70,8 +72,15 @@ def connect(params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock) -> A
             "Install it for the Python that runs this task: pip install 'kubernetes>=28.1,!=36.0.0'."
         )
     source = auth_source(params, os.environ)
-    configuration = _configuration(source)
-    client = kubernetes.client.ApiClient(configuration)
+    try:
+        configuration = _configuration(source)
+        client = kubernetes.client.ApiClient(configuration)
+    except ValueError as error:  # of an address that is none; urllib3's own errors of addresses are ValueErrors too
+        raise AuthError(
+            f"The address of the API server or of its proxy cannot be used: {error}. Nothing was done. "
+            "Write it as https://name:port (the proxy may have http://)."
+        ) from error
+    _refuse_without_scheme(configuration.host)
     return Api(
         client.rest_client.pool_manager,
         configuration.host,
@@ -79,6 +88,24 @@ def connect(params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock) -> A
         check_mode=check_mode,
         clock=clock,
     )
+
+
+def secrets_of(kubeconfig: t.Any) -> set[str]:
+    """What must not be shown of a kubeconfig that was given as a dictionary: Ansible hides options as a whole or not at all."""
+    users = kubeconfig.get("users") if isinstance(kubeconfig, dict) else None
+    return {secret for user in users or () for secret in _secrets(user)}
+
+
+def _secrets(value: t.Any, name: str = "") -> t.Iterator[str]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            # The command that renews a token gets its secrets as variables: name and value.
+            yield from _secrets(child, "secret" if key == "value" else str(key))
+    elif isinstance(value, list):
+        for child in value:
+            yield from _secrets(child, name)
+    elif isinstance(value, str) and value and _SECRET_NAMES.search(name):
+        yield value
 
 
 def auth_source(params: Mapping[str, t.Any], environ: Mapping[str, str]) -> dict[str, t.Any]:
@@ -133,6 +160,12 @@ def _refuse_mixture(source: Mapping[str, t.Any], named: t.Callable[[str], str]) 
         )
 
 
+def _refuse_without_scheme(host: str) -> None:
+    """An address without a scheme would be asked in plain text, with the token."""
+    if not host.lower().startswith(("https://", "http://")):
+        raise AuthError(f"The API server's address {host} has no scheme. Nothing was done. Write it as https://{host}.")
+
+
 def _listed(names: t.Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
@@ -168,7 +201,8 @@ def _configuration(source: Mapping[str, t.Any]) -> t.Any:
 
 def _set_credentials(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
     if "api_key" in source:
-        configuration.api_key = {"authorization": f"Bearer {source['api_key']}"}
+        # A token that was read from a file often ends with the file's line end.
+        configuration.api_key = {"authorization": f"Bearer {source['api_key'].strip()}"}
     if "client_cert" in source:
         configuration.cert_file = source["client_cert"]
         configuration.key_file = source["client_key"]
@@ -224,4 +258,12 @@ def _headers(configuration: t.Any, source: Mapping[str, t.Any]) -> list[tuple[st
     if "impersonate_user" in source:
         headers.append(("Impersonate-User", source["impersonate_user"]))
     headers += [("Impersonate-Group", group) for group in source.get("impersonate_groups", [])]
+    for name, value in headers:
+        if not (
+            value.isascii() and value.isprintable()
+        ):  # http.client would say so with the value, which may be the token
+            raise AuthError(
+                f"The value for the header {name} has a line end or another character that cannot be sent. Nothing was done. "
+                "Look at the token or name in the options, the K8S_AUTH_* variables or the kubeconfig."
+            )
     return headers

@@ -20,6 +20,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connect
     auth_argument_spec,
     auth_source,
     connect,
+    secrets_of,
 )
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import AuthError, Unreachable
 
@@ -216,6 +217,47 @@ class TestKubeconfig:
             connected()
 
 
+class TestSecrets:
+    def test_those_of_a_kubeconfig_as_a_dictionary(self) -> None:
+        given = kubeconfig(first="https://f", second="https://s")
+        given["users"] += [
+            {"name": "c", "user": {"client-certificate-data": "certificate", "client-key-data": "key"}},
+            {"name": "b", "user": {"username": "u", "password": "p"}},
+            {
+                "name": "a",
+                "user": {"auth-provider": {"name": "oidc", "config": {"client-secret": "cs", "id-token": "it"}}},
+            },
+            {
+                "name": "e",
+                "user": {"exec": {"command": "login", "env": [{"name": "PASS", "value": "v"}], "args": None}},
+            },
+            {"name": "n", "user": None},
+        ]
+        assert secrets_of(given) == {"token-of-first", "token-of-second", "key", "p", "cs", "it", "v"}
+
+    @pytest.mark.parametrize("kubeconfig", [None, "/a/path", {}, {"users": None}, {"users": [None, "x"]}])
+    def test_where_there_are_none(self, kubeconfig: t.Any) -> None:
+        assert secrets_of(kubeconfig) == set()
+
+
+class TestAddress:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"host": "https://[::1"},
+            {"host": "https://a.example", "proxy": "a.example:3128"},
+            {"host": "https://a.example", "proxy": "socks9://a.example"},
+        ],
+    )
+    def test_one_that_is_none_is_told(self, options: Options) -> None:
+        with pytest.raises(AuthError, match=r"cannot be used.*Nothing was done"):
+            connected(api_key=SECRET, **options)
+
+    def test_one_without_a_scheme_is_not_asked_in_plain_text(self) -> None:
+        with pytest.raises(AuthError, match=r"Write it as https://a\.example:6443"):
+            connected(host="a.example:6443", api_key=SECRET)
+
+
 class TestRequests:
     """What goes out to the server."""
 
@@ -229,6 +271,25 @@ class TestRequests:
         assert headers.get_all("Authorization") == ["Bearer abc"]
         assert headers.get_all("User-Agent") == [USER_AGENT]
         assert server.asked[-1].path == "/version"
+
+    def test_a_token_with_the_line_end_of_its_file(self, server: Server) -> None:
+        headers = self.asked(server, host=server.endpoint, api_key="abc\n")
+        assert headers.get_all("Authorization") == ["Bearer abc"]
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"api_key": f"{SECRET}\n{SECRET}"},
+            {"api_key": SECRET, "impersonate_user": f"{SECRET}\r"},
+            {"api_key": f"{SECRET}\u2026"},
+            {"api_key": SECRET, "impersonate_groups": ["g", f"{SECRET}\n"]},
+        ],
+    )
+    def test_what_no_header_can_hold_is_told_without_it(self, server: Server, options: Options) -> None:
+        with pytest.raises(AuthError, match="cannot be sent") as caught:
+            self.asked(server, host=server.endpoint, **options)
+        assert SECRET not in str(caught.value)
+        assert server.asked == []
 
     def test_a_token_of_the_kubeconfig(self, server: Server) -> None:
         given = kubeconfig(first="https://unused.example", second=server.endpoint)
