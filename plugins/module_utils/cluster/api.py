@@ -26,6 +26,8 @@ except ImportError:  # comes with kubernetes; connection.py reports what is miss
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
+# The server ends a watch by itself; one that is silent for longer than this afterwards is dead.
+WATCH_GRACE = 15.0
 PAGE = 500
 # A read is tried again on these; they pass while an API server or an aggregated one restarts.
 BUSY = frozenset({429, 500, 502, 503, 504})
@@ -155,7 +157,7 @@ class Api:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": seconds,
         }
-        response = self._send("GET", path, query, read_timeout=seconds + READ_TIMEOUT, stream=True)
+        response = self._send("GET", path, query, read_timeout=seconds + WATCH_GRACE, stream=True)
         if response.status >= 400:
             raise _error("GET", path, response.status, response.read(decode_content=True))
         return Watching(response, path)

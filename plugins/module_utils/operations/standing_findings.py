@@ -2,18 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private to the collection. What the facts say by themselves, whatever is wanted: about the KubeVirt object and the VMs."""
+"""Private to the collection. What the facts say by themselves, whatever is wanted."""
 
 from __future__ import annotations
 
+import json
 import typing as t
 from collections.abc import Mapping
 
 from ..knowledge import workload_updates
-from ..knowledge.findings import Finding, finding
+from ..knowledge.findings import Finding, Level, finding
 from ..knowledge.objects import object_name
+from ..knowledge.ownership import owners
 from .observe import Facts
 from .outcome import listed
+
+Object = Mapping[str, t.Any]
 
 
 def findings_about_the_object(facts: Facts) -> list[Finding]:
@@ -62,6 +66,43 @@ def findings_about_the_object(facts: Facts) -> list[Finding]:
     return []
 
 
+def findings_about_pins(kubevirt: Object, level: Level | None = None) -> list[Finding]:
+    """A version or registry that spec pins."""
+    pins = {
+        field: kubevirt["spec"][field] for field in ("imageTag", "imageRegistry") if kubevirt.get("spec", {}).get(field)
+    }
+    if not pins:
+        return []
+    patch = json.dumps([{"op": "remove", "path": f"/spec/{field}"} for field in pins])
+    return [
+        finding(
+            "upgrade.pinned",
+            level=level,
+            object=object_name(kubevirt),
+            cause=f"spec has {listed(f'{field}={value}' for field, value in pins.items())}; the operator keeps its operands "
+            "there, whatever its own version is.",
+            fix="If that is also what the operator itself says, remove the pin: kubectl patch kubevirt {name} -n {namespace} "
+            "--type=json -p".format(**kubevirt["metadata"])
+            + f" '{patch}'",
+        )
+    ]
+
+
+def findings_about_owners(facts: Facts, level: Level | None = None) -> list[Finding]:
+    """The tools that manage KubeVirt here."""
+    return [
+        finding(
+            owner.id,
+            level=level,
+            object=owner.object,
+            cause=f"{owner.name} manages it and would undo, or fight, what is changed here.",
+            evidence=owner.mark,
+            fix=owner.change_there,
+        )
+        for owner in owners(facts.marked_objects())
+    ]
+
+
 def findings_about_workloads(facts: Facts) -> list[Finding]:
     """VMs on old launchers, and updates that an unfinished upgrade holds back."""
     found: list[Finding] = []
@@ -91,7 +132,7 @@ def findings_about_workloads(facts: Facts) -> list[Finding]:
     return found
 
 
-def _how_to_move(kubevirt: Mapping[str, t.Any]) -> str:
+def _how_to_move(kubevirt: Object) -> str:
     methods = workload_updates.methods(kubevirt)
     if methods:
         return f"virt-controller moves them by itself now ({', '.join(methods)} is set); look again in a while."

@@ -353,7 +353,8 @@ class _Execution:
     def _restore(self, step: Step) -> None:
         if self._release(restore=self._params["workload_methods_after"] == "restore"):
             self._written.append(step)
-            self._until_settled(Limits(self._params["stall_timeout"], self._params["stall_timeout"]))
+            if self._params["wait"]:
+                self._until_settled(Limits(self._params["stall_timeout"], self._params["stall_timeout"]))
 
     def _release(self, *, restore: bool) -> bool:
         """End the hold on the workload update methods; False when another run has done so meanwhile."""
@@ -378,7 +379,7 @@ class _Execution:
         )
 
     def _until_settled(self, limits: Limits) -> None:
-        judge = HopJudge(self._plan.to_version)
+        judge = HopJudge(self._kubevirt()["metadata"]["name"], self._plan.to_version)
         with Picture(self._api, sources(self._facts)) as picture:
             waited = wait_for(picture, judge, limits, clock=self._clock, report=self._report)
         if waited.end != "done":

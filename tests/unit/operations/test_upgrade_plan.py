@@ -259,7 +259,7 @@ def test_pods_of_the_operator_before_the_latest_change_do_not_say_that_it_is_rol
     ("observed", "target", "cause", "fix"),
     [
         ("v1.7.0", "v1.7.4", "from v1.7.0 to v1.7.4;", "run with version: v1.7.4"),
-        (None, "v1.7.4", "on its way to v1.7.4;", "run with version: v1.7.4"),
+        (None, "v1.7.4", "on its way to v1.7.4;", "Wait until v1.7.4 is installed"),
         ("v1.7.0", "v1.9.0", "from v1.7.0 to v1.9.0;", "does not support this step"),
         ("v1.7.4", "v1.7.0", "from v1.7.4 to v1.7.0;", "does not support this step"),
     ],
@@ -396,16 +396,16 @@ HOLD, DRAIN, APPLY, WAIT, RESTORE = (
 @pytest.mark.parametrize(
     ("methods", "held", "migrations", "wish", "expected"),
     [
-        ([], None, [], {}, [APPLY, WAIT]),
-        ([], None, [], {"wait": False}, [APPLY]),
+        ([], None, [], {}, [DRAIN, APPLY, WAIT]),
+        ([], None, [], {"wait": False}, [DRAIN, APPLY]),
         ([], None, ["prod/a"], {}, [DRAIN, APPLY, WAIT]),
         ([], None, ["prod/a"], {"wait": False}, [DRAIN, APPLY]),
         (["LiveMigrate"], None, [], {}, [HOLD, DRAIN, APPLY, WAIT, RESTORE]),
         (["LiveMigrate"], None, ["prod/a"], {}, [HOLD, DRAIN, APPLY, WAIT, RESTORE]),
         (["LiveMigrate"], None, [], {"wait": False}, [HOLD, DRAIN, APPLY]),
         (["LiveMigrate"], None, [], {"restore_methods": False}, [HOLD, DRAIN, APPLY, WAIT, RESTORE]),
-        ([], '["LiveMigrate"]', [], {}, [APPLY, WAIT, RESTORE]),
-        ([], '["LiveMigrate"]', [], {"wait": False}, [APPLY]),
+        ([], '["LiveMigrate"]', [], {}, [DRAIN, APPLY, WAIT, RESTORE]),
+        ([], '["LiveMigrate"]', [], {"wait": False}, [DRAIN, APPLY]),
         (["Evict"], '["LiveMigrate"]', [], {}, [HOLD, DRAIN, APPLY, WAIT, RESTORE]),
     ],
     ids=[
@@ -531,7 +531,7 @@ class TestArrived:
         at(world, "v1.8.4")
         world.apply_operator("v1.9.0")
         assert ids(world) == []
-        assert actions(world) == [APPLY, WAIT]
+        assert actions(world) == [DRAIN, APPLY, WAIT]
 
     def test_a_version_in_other_words_is_the_same(self, world: World) -> None:
         at(world, "v1.8.4")
