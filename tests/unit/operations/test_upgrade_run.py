@@ -183,12 +183,12 @@ def test_a_rejected_rehearsal_changes_nothing(run: Run) -> None:
 def test_a_write_that_fails_on_the_way_says_what_is_changed_and_how_to_go_on_and_back(run: Run) -> None:
     run.world.set_methods("LiveMigrate")
     run.world.live[ROLE]["rules"].pop()
-    run.server.refuses[DEPLOYMENT] = (500, "etcd is away, but only for the real write")
+    run.server.refuses[DEPLOYMENT] = (422, "it is not valid, but only in the real write")
     stopped = run()
     assert run.server.written == [KUBEVIRT, ROLE]
     for words in (
         "The upgrade to v1.8.4 stopped.",
-        "etcd is away",
+        "it is not valid",
         "Changed so far: KubeVirt kubevirt/kubevirt, ClusterRole kubevirt-operator.",
         "The workload update methods are held empty",
         "run the same again",
