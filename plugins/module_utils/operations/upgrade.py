@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ApiError, ClusterError, Conflict, ManifestUnavailable, Unreachable
+from ..cluster.errors import ApiError, ClusterError, Conflict, ManifestUnavailable, NotFound, Unreachable
 from ..cluster.manifest_source import is_text, read_manifest
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
@@ -296,14 +296,17 @@ class _Execution:
 
     def _drain(self, _step: Step) -> None:
         seconds = self._params["migration_drain_timeout"]
-        with Picture(self._api, [migrations_source(self._facts)]) as picture:
-            waited = wait_for(
-                picture,
-                migrations_finished,
-                Limits(deadline=seconds, stall=seconds, hold=QUIET if self._written else 0.0),
-                clock=self._clock,
-                report=self._report,
-            )
+        try:
+            with Picture(self._api, [migrations_source(self._facts)]) as picture:
+                waited = wait_for(
+                    picture,
+                    migrations_finished,
+                    Limits(deadline=seconds, stall=seconds, hold=QUIET if self._written else 0.0),
+                    clock=self._clock,
+                    report=self._report,
+                )
+        except NotFound:  # without the kind there is no live migration
+            return
         if waited.end != "done" and "workloads.migrations-in-flight" not in self._params["accept"]:
             if self._written and self._release(restore=True):  # only the hold was written so far
                 self._written.clear()

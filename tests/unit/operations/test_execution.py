@@ -11,7 +11,12 @@ import typing as t
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import ApiError, Forbidden, Unreachable
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import (
+    ApiError,
+    Forbidden,
+    NotFound,
+    Unreachable,
+)
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import Outcome
 
@@ -117,6 +122,12 @@ def test_a_mistake_of_ours_does_not_hide_what_was_changed(world: World) -> None:
     assert "The collection made a mistake: KeyError: 'conditions' (test_execution.py, line " in outcome.failure
     assert "Changed so far: KubeVirt kubevirt/kubevirt." in outcome.failure
     assert "are held empty" in outcome.failure
+
+
+def test_without_the_kind_of_live_migrations_there_is_none_to_wait_for(world: World) -> None:
+    missing = NotFound("GET", "/x", 404, "NotFound", "page not found")
+    run = stopped(world, missing, writes=9, drains=True)
+    assert [one["action"] for one in run.actions] == ["apply"]
 
 
 class FailingOnce(BreakingApi):
