@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import shlex
 import typing as t
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -123,8 +124,13 @@ class TestTheKubeVirtObject:
             world.lab.kubectl("create", "-f", "-", stdin=lab("cr"))
 
     def test_pinned_by_image_tag(self, world: World) -> None:
-        with changed(world, KUBEVIRT, {"spec": {"imageTag": FROM}}, {"spec": {"imageTag": None}}), untouched(world):
-            refused(world.upgrade(), "[upgrade.pinned]", f"imageTag={FROM}")
+        with changed(world, KUBEVIRT, {"spec": {"imageTag": FROM}}, {"spec": {"imageTag": None}}):
+            with untouched(world):
+                result = world.upgrade()
+                refused(result, "[upgrade.pinned]", f"imageTag={FROM}")
+            fix = result.finding("upgrade.pinned")["fix"]
+            world.lab.kubectl(*shlex.split(fix.partition("kubectl ")[2]))
+            assert "imageTag" not in world.lab.get(*KUBEVIRT)["spec"]
 
     def test_on_its_way_to_another_version(self, world: World) -> None:
         with status(world, targetKubeVirtVersion="v1.7.4", targetDeploymentID="ffff"), untouched(world):

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 from collections.abc import Mapping
 
@@ -73,7 +72,8 @@ def findings_about_pins(kubevirt: Object, level: Level | None = None) -> list[Fi
     }
     if not pins:
         return []
-    patch = json.dumps([{"op": "remove", "path": f"/spec/{field}"} for field in pins])
+    # kubectl takes YAML too. Quotes would come out of Ansible with backslashes, and the command could not be copied.
+    patch = ", ".join(f"{{op: remove, path: /spec/{field}}}" for field in pins)
     return [
         finding(
             "upgrade.pinned",
@@ -83,7 +83,7 @@ def findings_about_pins(kubevirt: Object, level: Level | None = None) -> list[Fi
             "there, whatever its own version is.",
             fix="If that is also what the operator itself says, remove the pin: kubectl patch kubevirt {name} -n {namespace} "
             "--type=json -p".format(**kubevirt["metadata"])
-            + f" '{patch}'",
+            + f" '[{patch}]'",
         )
     ]
 
@@ -137,5 +137,6 @@ def _how_to_move(kubevirt: Object) -> str:
     if methods:
         return f"virt-controller moves them by itself now ({', '.join(methods)} is set); look again in a while."
     name, namespace = kubevirt["metadata"]["name"], kubevirt["metadata"]["namespace"]
-    patch = '{"spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}}'
+    # YAML, without quotes and without a brace in front, which kubectl takes for JSON.
+    patch = "spec: {workloadUpdateStrategy: {workloadUpdateMethods: [LiveMigrate]}}"
     return f"Let virt-controller migrate them: kubectl patch kubevirt {name} -n {namespace} --type=merge -p '{patch}'"

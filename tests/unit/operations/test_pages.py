@@ -133,6 +133,12 @@ def compare(name: str, page: list[str]) -> None:
     assert "\n".join(page) + "\n" == (GOLDEN / f"{name}.txt").read_text()
 
 
+@pytest.mark.parametrize("text", sorted(GOLDEN.glob("*.txt")), ids=lambda path: path.stem)
+def test_a_command_on_a_page_can_be_copied_from_the_output_of_ansible(text: Path) -> None:
+    """It shows lines as JSON, with a backslash before each of these."""
+    assert [line for line in text.read_text().splitlines() if "Do: " in line and ('"' in line or "\\" in line)] == []
+
+
 def test_every_golden_text_is_of_a_page() -> None:
     names = {f"status-{name}" for name in STATUS} | {f"upgrade-{name}" for name in UPGRADE}
     assert {path.stem for path in GOLDEN.glob("*.txt")} == names

@@ -159,9 +159,13 @@ def test_a_sound_object_has_no_findings_of_its_own(world: World) -> None:
 @pytest.mark.parametrize(
     ("pins", "cause", "patch"),
     [
-        ({"imageTag": "v1.7.0"}, "imageTag=v1.7.0", '[{"op": "remove", "path": "/spec/imageTag"}]'),
-        ({"imageRegistry": "r.example/kv"}, "imageRegistry=r.example/kv", '"/spec/imageRegistry"'),
-        ({"imageTag": "v1.7.0", "imageRegistry": "r"}, "imageTag=v1.7.0, imageRegistry=r", '"/spec/imageRegistry"'),
+        ({"imageTag": "v1.7.0"}, "imageTag=v1.7.0", "[{op: remove, path: /spec/imageTag}]"),
+        ({"imageRegistry": "r.example/kv"}, "imageRegistry=r.example/kv", "path: /spec/imageRegistry}]"),
+        (
+            {"imageTag": "v1.7.0", "imageRegistry": "r"},
+            "imageTag=v1.7.0, imageRegistry=r",
+            "path: /spec/imageRegistry}]",
+        ),
     ],
 )
 def test_pinned(world: World, pins: dict[str, str], cause: str, patch: str) -> None:
