@@ -241,7 +241,10 @@ def _load_kubeconfig(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
 
 
 def _load_default(where: Mapping[str, t.Any]) -> None:
-    """In a pod its service account, elsewhere the default kubeconfig, as kubernetes.core does."""
+    """In a pod its service account, elsewhere the default kubeconfig, as kubernetes.core does; but KUBECONFIG is a choice."""
+    if os.environ.get("KUBECONFIG"):
+        kubernetes.config.load_kube_config(config_file=None, **where)
+        return
     try:
         kubernetes.config.load_incluster_config(client_configuration=where["client_configuration"])
     except kubernetes.config.ConfigException:

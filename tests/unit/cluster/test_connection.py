@@ -186,6 +186,21 @@ class TestKubeconfig:
         assert connected(validate_certs=False).endpoint == "https://first.example:6443"
 
     @pytest.mark.parametrize(
+        ("chosen", "expected"), [(True, "https://first.example:6443"), (False, "https://pod.example")]
+    )
+    def test_in_a_pod_its_own_cluster_counts_unless_a_kubeconfig_was_chosen(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, chosen: bool, expected: str
+    ) -> None:
+        def of_the_pod(client_configuration: t.Any) -> None:
+            client_configuration.host = "https://pod.example"
+
+        monkeypatch.setattr(kubernetes.config, "load_incluster_config", of_the_pod)
+        path.rename(path.with_name("default"))
+        if chosen:
+            monkeypatch.setenv("KUBECONFIG", str(path.with_name("default")))
+        assert connected().endpoint == expected
+
+    @pytest.mark.parametrize(
         ("text", "context"),
         [
             (None, None),
