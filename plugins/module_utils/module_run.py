@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import traceback
 import typing as t
 from collections.abc import Callable, Mapping
 
@@ -14,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .cluster.clock import Clock
 from .cluster.connection import auth_argument_spec, connect, secrets_of
 from .cluster.errors import ClusterError
-from .operations.outcome import InvalidOption, Outcome, Report
+from .operations.outcome import InvalidOption, Outcome, Report, mistake
 
 Operation = Callable[..., Outcome]
 
@@ -41,6 +42,8 @@ def result_of(
         outcome = operation(api, params, check_mode=check_mode, clock=clock, report=report)
     except (InvalidOption, ClusterError) as error:
         return {"failed": True, "msg": str(error)}
+    except (Exception, SystemExit) as error:  # SystemExit would end the whole ansible-playbook
+        return {"failed": True, "msg": mistake(error), "exception": traceback.format_exc()}
     if outcome.failure:
         return {**outcome.as_result(), "failed": True, "msg": outcome.failure}
     return outcome.as_result()
@@ -49,7 +52,7 @@ def result_of(
 def run_as_module(argument_spec: Mapping[str, t.Any], operation: Operation) -> None:
     """Run ``operation`` with the module's options and end the process with its result."""
     module = AnsibleModule(argument_spec=whole_spec(argument_spec), supports_check_mode=True)
-    module.no_log_values |= secrets_of(module.params["kubeconfig"])
+    module.no_log_values.update(secrets_of(module.params))
     result = result_of(operation, module.params, check_mode=module.check_mode, report=module.debug)
     if result.pop("failed", False):
         module.fail_json(**result)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-import traceback
 import typing as t
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -123,7 +122,7 @@ class OperationAction(ActionBase):
                 options[option] = found.path if found else path
             validated = ArgumentSpecValidator(whole_spec(self.operation.ARGUMENT_SPEC)).validate(options)
             params = validated.validated_parameters
-            hidden = validated._no_log_values | secrets_of(params.get("kubeconfig"))
+            hidden = validated._no_log_values | secrets_of(params)
             _tell_warnings(validated)
             stack.enter_context(environment(variables))
             result = {"failed": True, "msg": refusal_of(validated, self._task.action)}
@@ -132,16 +131,13 @@ class OperationAction(ActionBase):
         return t.cast(dict[str, t.Any], remove_values({**result, "invocation": {"module_args": params}}, hidden))
 
     def _result(self, params: Mapping[str, t.Any], progress: Progress) -> dict[str, t.Any]:
-        """What comes out, whatever happens, as a result; only the end of the task's ``timeout`` goes through."""
+        """What comes out, whatever happens, as a result; the end of the task's ``timeout`` goes through."""
         try:
             with interruptible():
                 return result_of(self.operation.run, params, check_mode=self._task.check_mode, report=progress)
         except Interrupted as interrupted:
             progress(f"stopped by {interrupted}. {HOW_TO_GO_ON}")
             return {"failed": True, "msg": f"Stopped by {interrupted}. {HOW_TO_GO_ON}"}
-        except (Exception, SystemExit) as error:  # SystemExit would end the whole ansible-playbook
-            trace = traceback.format_exc()
-            return {"failed": True, "msg": f"Unexpected {type(error).__name__}: {error}", "exception": trace}
 
     @contextmanager
     def _found(self, path: str) -> Iterator[Found | None]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import shlex
 import typing as t
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,6 +94,25 @@ class TestTheKubeVirtObject:
         finally:
             world.lab.kubectl("delete", "kubevirt", "second", "-n", "default")
 
+    def test_in_another_namespace_than_its_operator(self, world: World) -> None:
+        elsewhere = world.lab.get(*KUBEVIRT)
+        elsewhere["metadata"] = {"name": "kubevirt", "namespace": "default"}
+        del elsewhere["status"]
+        world.lab.kubectl("delete", *KUBEVIRT)
+        world.lab.apply(elsewhere)
+        try:
+            with untouched(world):
+                refused(
+                    world.upgrade(),
+                    "[kubevirt.operator-absent]",
+                    "Deployment default/virt-operator",
+                    "in the wrong one",
+                )
+        finally:
+            world.lab.kubectl("delete", "kubevirt", "kubevirt", "-n", "default")
+            world.lab.kubectl("create", "-f", "-", stdin=lab("cr"))
+            world.status(HEALTHY)
+
     def test_being_deleted(self, world: World) -> None:
         with changed(
             world, KUBEVIRT, {"metadata": {"finalizers": ["example.com/keep"]}}, {"metadata": {"finalizers": None}}
@@ -104,8 +124,13 @@ class TestTheKubeVirtObject:
             world.lab.kubectl("create", "-f", "-", stdin=lab("cr"))
 
     def test_pinned_by_image_tag(self, world: World) -> None:
-        with changed(world, KUBEVIRT, {"spec": {"imageTag": FROM}}, {"spec": {"imageTag": None}}), untouched(world):
-            refused(world.upgrade(), "[upgrade.pinned]", f"imageTag={FROM}")
+        with changed(world, KUBEVIRT, {"spec": {"imageTag": FROM}}, {"spec": {"imageTag": None}}):
+            with untouched(world):
+                result = world.upgrade()
+                refused(result, "[upgrade.pinned]", f"imageTag={FROM}")
+            fix = result.finding("upgrade.pinned")["fix"]
+            world.lab.kubectl(*shlex.split(fix.partition("kubectl ")[2]))
+            assert "imageTag" not in world.lab.get(*KUBEVIRT)["spec"]
 
     def test_on_its_way_to_another_version(self, world: World) -> None:
         with status(world, targetKubeVirtVersion="v1.7.4", targetDeploymentID="ffff"), untouched(world):

@@ -14,10 +14,10 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors 
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import InvalidOption, Outcome
 
 
-def result(monkeypatch: pytest.MonkeyPatch, end: Outcome | Exception) -> dict[str, t.Any]:
+def result(monkeypatch: pytest.MonkeyPatch, end: Outcome | BaseException) -> dict[str, t.Any]:
     def operation(api: str, params: t.Any, **_other: t.Any) -> Outcome:
         assert (api, params) == ("an api", {"version": "v1.8.4"})
-        if isinstance(end, Exception):
+        if isinstance(end, BaseException):
             raise end
         return end
 
@@ -40,6 +40,13 @@ def test_an_error_for_the_user_is_its_sentence(monkeypatch: pytest.MonkeyPatch, 
     assert result(monkeypatch, error) == {"failed": True, "msg": str(error)}
 
 
-def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyError):
-        result(monkeypatch, KeyError("of ours"))
+@pytest.mark.parametrize("error", [KeyError("of ours"), SystemExit(0)])
+def test_a_mistake_of_ours_is_told_as_one(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    told = result(monkeypatch, error)
+    assert told["failed"] and told["msg"].startswith(f"The collection made a mistake: {type(error).__name__}")
+    assert "Traceback" in told["exception"]
+
+
+def test_the_end_of_a_tasks_timeout_goes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyboardInterrupt):  # which is no Exception either
+        result(monkeypatch, KeyboardInterrupt())

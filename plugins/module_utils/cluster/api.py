@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from ..knowledge.field_ownership import FIELD_MANAGER
 from .clock import Clock
-from .errors import ApiError, Conflict, Expired, Forbidden, NotFound, Unreachable
+from .errors import ApiError, Conflict, Expired, Forbidden, NotFound, Unauthorized, Unreachable
 
 try:
     import urllib3
@@ -26,13 +26,22 @@ except ImportError:  # comes with kubernetes; connection.py reports what is miss
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
+# The server ends a watch by itself; one that is silent for longer than this afterwards is dead.
+WATCH_GRACE = 15.0
 PAGE = 500
 # A read is tried again on these; they pass while an API server or an aggregated one restarts.
 BUSY = frozenset({429, 500, 502, 503, 504})
 ATTEMPTS = 6
 LONGEST_PAUSE = 10.0
 
-_ERRORS: Mapping[int, type[ApiError]] = {403: Forbidden, 404: NotFound, 409: Conflict, 410: Expired, 412: Conflict}
+_ERRORS: Mapping[int, type[ApiError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Expired,
+    412: Conflict,
+}
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 Json = dict[str, t.Any]
@@ -148,7 +157,7 @@ class Api:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": seconds,
         }
-        response = self._send("GET", path, query, read_timeout=seconds + READ_TIMEOUT, stream=True)
+        response = self._send("GET", path, query, read_timeout=seconds + WATCH_GRACE, stream=True)
         if response.status >= 400:
             raise _error("GET", path, response.status, response.read(decode_content=True))
         return Watching(response, path)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import datetime
 import threading
 import time
 
@@ -21,7 +20,3 @@ class Clock:
     def pause(self, seconds: float) -> None:
         """Let ``seconds`` pass. Callers bound how often."""
         threading.Event().wait(seconds)
-
-    def timestamp(self) -> str:
-        """The date and time as Kubernetes writes it (RFC 3339, UTC)."""
-        return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

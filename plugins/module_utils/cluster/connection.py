@@ -12,6 +12,7 @@ default kubeconfig count, and a mixture is an error.
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 from collections.abc import Mapping
 from copy import deepcopy
@@ -36,6 +37,8 @@ USER_AGENT = "kubevirt.lifecycle"
 # Which server, and who we are there. The rest (proxies, TLS, impersonation) only says how to get there.
 _SERVER_AND_USER = ("host", "api_key", "username", "password", "client_cert", "client_key")
 _KUBECONFIG = ("kubeconfig", "context")
+_PASSWORD_IN_ADDRESS = re.compile(r"[a-z]+://[^/@\s:]*:([^/@\s]+)@")
+_SECRET_NAMES = re.compile("token|password|secret|key-data")
 _VARIABLES = {
     option: tuple(dict.fromkeys((f"K8S_AUTH_{option.upper()}", f"K8S_AUTH_{client_name.upper()}")))
     for client_name, option in {
@@ -47,31 +50,13 @@ _VARIABLES = {
 }
 
 
-# Where a kubeconfig keeps what nobody else may know; below users[].user, in exec and auth-provider too.
-_SECRET_KEYS = ("token", "password", "client-key-data", "client-secret", "access-token", "refresh-token", "id-token")
-
-
 def auth_argument_spec() -> dict[str, t.Any]:
     """The authentication options, those of kubernetes.core.
 
     Some of its releases hide every word of a kubeconfig, "v1" and "default" too, wherever it occurs in a result.
-    Here ``secrets_of`` names what is to be hidden.
+    ``secrets_of`` names what is to be hidden instead.
     """
     return {**deepcopy(AUTH_ARG_SPEC), "kubeconfig": {"type": "raw", "no_log": False}}
-
-
-def secrets_of(kubeconfig: t.Any) -> set[str]:
-    """The tokens, passwords and keys in a kubeconfig that is given as a dictionary."""
-    if isinstance(kubeconfig, list):
-        return set().union(*map(secrets_of, kubeconfig))
-    if not isinstance(kubeconfig, Mapping):
-        return set()
-    if {"name", "value"} == set(kubeconfig):  # a variable for an exec command
-        is_secret = any(word in kubeconfig["name"].upper() for word in ("TOKEN", "PASSWORD", "SECRET", "KEY"))
-        return {str(kubeconfig["value"])} if is_secret else set()
-    return set().union(
-        *({str(value)} if key in _SECRET_KEYS and value else secrets_of(value) for key, value in kubeconfig.items())
-    )
 
 
 def missing_library() -> str:
@@ -97,8 +82,15 @@ def connect(params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock) -> A
             "Install it for the Python that runs this task: pip install 'kubernetes>=28.1,!=36.0.0'."
         )
     source = auth_source(params, os.environ)
-    configuration = _configuration(source)
-    client = kubernetes.client.ApiClient(configuration)
+    try:
+        configuration = _configuration(source)
+        client = kubernetes.client.ApiClient(configuration)
+    except ValueError as error:  # of an address that is none; urllib3's own errors of addresses are ValueErrors too
+        raise AuthError(
+            f"The address of the API server or of its proxy cannot be used: {error}. Nothing was done. "
+            "Write it as https://name:port (the proxy may have http://)."
+        ) from error
+    _refuse_without_scheme(configuration.host)
     return Api(
         client.rest_client.pool_manager,
         configuration.host,
@@ -106,6 +98,28 @@ def connect(params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock) -> A
         check_mode=check_mode,
         clock=clock,
     )
+
+
+def secrets_of(params: Mapping[str, t.Any]) -> set[str]:
+    """What must not be shown of options that Ansible shows: of a kubeconfig as a dictionary, and passwords in addresses."""
+    kubeconfig = params.get("kubeconfig")
+    users = kubeconfig.get("users") if isinstance(kubeconfig, dict) else None
+    passwords = {
+        match[1] for value in params.values() if isinstance(value, str) and (match := _PASSWORD_IN_ADDRESS.match(value))
+    }
+    return passwords | {secret for user in users or () for secret in _secrets(user)}
+
+
+def _secrets(value: t.Any, name: str = "") -> t.Iterator[str]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            # The command that renews a token gets its secrets as variables: name and value.
+            yield from _secrets(child, "secret" if key == "value" else str(key))
+    elif isinstance(value, list):
+        for child in value:
+            yield from _secrets(child, name)
+    elif isinstance(value, str) and value and _SECRET_NAMES.search(name):
+        yield value
 
 
 def auth_source(params: Mapping[str, t.Any], environ: Mapping[str, str]) -> dict[str, t.Any]:
@@ -160,6 +174,12 @@ def _refuse_mixture(source: Mapping[str, t.Any], named: t.Callable[[str], str]) 
         )
 
 
+def _refuse_without_scheme(host: str) -> None:
+    """An address without a scheme would be asked in plain text, with the token."""
+    if not host.lower().startswith(("https://", "http://")):
+        raise AuthError(f"The API server's address {host} has no scheme. Nothing was done. Write it as https://{host}.")
+
+
 def _listed(names: t.Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
@@ -183,7 +203,7 @@ def _configuration(source: Mapping[str, t.Any]) -> t.Any:
     if "validate_certs" in source:
         configuration.verify_ssl = source["validate_certs"]
     if "ca_cert" in source:
-        configuration.ssl_ca_cert = source["ca_cert"]
+        configuration.ssl_ca_cert = _existing(source, "ca_cert")
     for name in ("proxy", "no_proxy"):
         if name in source:
             setattr(configuration, name, source[name])
@@ -195,10 +215,18 @@ def _configuration(source: Mapping[str, t.Any]) -> t.Any:
 
 def _set_credentials(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
     if "api_key" in source:
-        configuration.api_key = {"authorization": f"Bearer {source['api_key']}"}
+        # A token that was read from a file often ends with the file's line end.
+        configuration.api_key = {"authorization": f"Bearer {source['api_key'].strip()}"}
     if "client_cert" in source:
-        configuration.cert_file = source["client_cert"]
-        configuration.key_file = source["client_key"]
+        configuration.cert_file = _existing(source, "client_cert")
+        configuration.key_file = _existing(source, "client_key")
+
+
+def _existing(source: Mapping[str, t.Any], option: str) -> str:
+    path: str = os.path.expanduser(source[option])
+    if not os.path.isfile(path):
+        raise AuthError(f"{option}: No such file: {path}. Nothing was done. Give the path of a file that exists.")
+    return path
 
 
 def _load_kubeconfig(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
@@ -222,11 +250,15 @@ def _load_kubeconfig(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
 
 
 def _load_default(where: Mapping[str, t.Any]) -> None:
-    """In a pod its service account, elsewhere the default kubeconfig, as kubernetes.core does."""
+    """In a pod its service account, elsewhere the default kubeconfig, as kubernetes.core does; but KUBECONFIG is a choice."""
+    chosen = _default_file()
+    if chosen:
+        kubernetes.config.load_kube_config(config_file=chosen, **where)
+        return
     try:
         kubernetes.config.load_incluster_config(client_configuration=where["client_configuration"])
     except kubernetes.config.ConfigException:
-        kubernetes.config.load_kube_config(config_file=_default_file(), **where)
+        kubernetes.config.load_kube_config(config_file=None, **where)
 
 
 def _default_file() -> str | None:
@@ -256,4 +288,12 @@ def _headers(configuration: t.Any, source: Mapping[str, t.Any]) -> list[tuple[st
     if "impersonate_user" in source:
         headers.append(("Impersonate-User", source["impersonate_user"]))
     headers += [("Impersonate-Group", group) for group in source.get("impersonate_groups", [])]
+    for name, value in headers:
+        if not (
+            value.isascii() and value.isprintable()
+        ):  # http.client would say so with the value, which may be the token
+            raise AuthError(
+                f"The value for the header {name} has a line end or another character that cannot be sent. Nothing was done. "
+                "Look at the token or name in the options, the K8S_AUTH_* variables or the kubeconfig."
+            )
     return headers

@@ -44,6 +44,15 @@ class ApiError(ClusterError):
         self.reason = reason
         self.message = message
 
+    @property
+    def of_webhook(self) -> bool:
+        """Whether an admission webhook could not be asked, so that nothing was stored."""
+        return self.status == 500 and "failed calling webhook" in self.message
+
+    def __str__(self) -> str:
+        hint = " See whether the pods behind that webhook run and are ready, then run again." if self.of_webhook else ""
+        return super().__str__() + hint
+
 
 class NotFound(ApiError):
     """404: the object, or its kind, does not exist."""
@@ -54,6 +63,13 @@ class Forbidden(ApiError):
 
     def __str__(self) -> str:
         return f"{super().__str__()}. Grant this to the user, or log in as one who may."
+
+
+class Unauthorized(ApiError):
+    """401: the server does not know who we are."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. The token or certificate is wrong or has expired; log in again."
 
 
 class Conflict(ApiError):

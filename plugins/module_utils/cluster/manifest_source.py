@@ -55,21 +55,28 @@ def _downloaded(url: str, *, validate_certs: bool, ca_path: str | None, has_chec
         raise ManifestUnavailable(
             f"manifest: {url} is neither https:// nor a path. Give an https address, a path, or the text."
         )
-    if scheme == "http" and not has_checksum:
-        raise ManifestUnavailable(
-            f"manifest: {url} could be changed on its way. Use https, or give manifest_checksum too."
-        )
+    _refuse_unprotected(url, url, has_checksum)
     try:
         with open_url(
             url, timeout=TIMEOUT, validate_certs=validate_certs, ca_path=ca_path, follow_redirects="safe"
         ) as answer:
             data: bytes = answer.read(MAX_BYTES + 1)
+            final = answer.geturl()
     except Exception as error:  # open_url raises its own, urllib's, ssl's and socket's errors
         raise ManifestUnavailable(
             f"manifest: {url} cannot be fetched: {error}. Check the version and the network, or give manifest as a path or a "
             "mirror's address (manifest_ca_path for a private CA)."
         ) from error
+    _refuse_unprotected(url, final, has_checksum)
     return _bounded(data, url)
+
+
+def _refuse_unprotected(url: str, final: str, has_checksum: bool) -> None:
+    """http, at the given address or behind a redirect."""
+    if final.lower().startswith("http://") and not has_checksum:
+        raise ManifestUnavailable(
+            f"manifest: {url} could be changed on its way. Use https, or give manifest_checksum too."
+        )
 
 
 def _from_disk(path: str) -> bytes:

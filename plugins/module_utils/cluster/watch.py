@@ -15,7 +15,7 @@ from .api import Api, Json, Watching
 from .errors import Expired, Forbidden
 
 # The server ends each watch after so many seconds; a new one goes on from where it ended.
-WATCH_SECONDS = 240
+WATCH_SECONDS = 60
 # Where the user may list but not watch.
 LIST_SECONDS = 10.0
 PAUSE_AFTER_ERROR = 2.0

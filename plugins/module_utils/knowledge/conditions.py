@@ -41,7 +41,6 @@ class Condition:
     status: str
     reason: str
     message: str
-    last_transition: str | None
 
 
 def conditions(kubevirt: Object) -> dict[str, Condition]:
@@ -52,8 +51,6 @@ def conditions(kubevirt: Object) -> dict[str, Condition]:
             status=condition["status"],
             reason=condition.get("reason") or "",
             message=condition.get("message") or "",
-            # null until the condition changes for the first time (SetConditionTimestamps in util/client.go)
-            last_transition=condition.get("lastTransitionTime"),
         )
         for condition in _status(kubevirt).get("conditions") or ()
     }

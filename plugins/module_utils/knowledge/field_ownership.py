@@ -36,7 +36,8 @@ _NOT_MOVED = re.compile(
             # What a person changed on purpose, by kubectl, k9s or a web console. kubectl-replace installs whole files.
             "kubectl-(annotate|autoscale|edit|expose|label|patch|rollout|scale|set|taint)|k9s|Mozilla",
             # Owners that come back; an upgrade is refused for them before it gets here.
-            "argocd.*|kustomize-controller|flux.*|helm.*|kapp.*|fleet.*|rancher.*|work|olm.*|catalog.*|hyperconverged-.*|hco-.*",
+            "argocd.*|kustomize-controller|flux.*|[Hh]elm.*|kapp.*|fleet.*|rancher.*|work(-agent.*)?|olm.*|catalog.*",
+            "hyperconverged-.*|hco-.*",
             # All fields of an object from before the API server kept managers: anybody's, a controller's too.
             "before-first-apply",
         )

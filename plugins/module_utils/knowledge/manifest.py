@@ -99,8 +99,11 @@ def parse(text: str) -> Manifest:
                 f"The manifest lacks {_name(identity)}, so it is cut short or incomplete; download it again."
             )
     try:
-        _check_images(next(o for o in objects if o["kind"] == "Deployment"))
+        deployment = next(o for o in objects if o["kind"] == "Deployment")
+        _check_images(deployment)
+        _check_not_cut_short(deployment)
         _check_one_namespace(objects)
+        _check_names_of_the_crd(next(o for o in objects if o["kind"] == "CustomResourceDefinition"))
         return Manifest(tuple(_fit_to_apply(o) for o in objects))
     except (AttributeError, LookupError, TypeError):
         raise ManifestError(f"An object of the manifest lacks parts that every release has; {_WANTED}.") from None
@@ -228,6 +231,32 @@ def _check_images(deployment: Object) -> None:
         raise ManifestError(
             "Deployment virt-operator of the manifest has a container without an image; download it again."
         )
+
+
+def _check_not_cut_short(deployment: Object) -> None:
+    """Refuses a Deployment whose end is missing. It is the last of the manifest, and what is left of it is valid YAML."""
+    pod = deployment["spec"]["template"]["spec"]
+    volumes = {volume.get("name") for volume in pod.get("volumes") or ()}
+    mounts = {
+        mount.get("name") for container in _containers(deployment) for mount in container.get("volumeMounts") or ()
+    }
+    account = pod.get("serviceAccountName") or pod.get("serviceAccount")
+    if account != "kubevirt-operator":
+        lacking = "ServiceAccount kubevirt-operator"
+    elif mounts - volumes:
+        lacking = f"the volume {min(map(str, mounts - volumes))}"
+    else:
+        return
+    raise ManifestError(
+        f"Deployment virt-operator of the manifest does not name {lacking}, so it is cut short or incomplete; "
+        "download it again."
+    )
+
+
+def _check_names_of_the_crd(crd: Object) -> None:
+    """Refuses a CRD without the parts that a prediction of its apply reads."""
+    if not isinstance(crd["spec"]["names"]["kind"], str):
+        raise TypeError
 
 
 def _check_one_namespace(objects: list[Object]) -> None:

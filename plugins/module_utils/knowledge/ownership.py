@@ -13,6 +13,8 @@ import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from .objects import object_name
+
 Object = Mapping[str, t.Any]
 
 
@@ -62,7 +64,7 @@ def _owner(tool: _Tool, objects: list[Object]) -> Owner | None:
     for marks_of in (_own_objects, _owner_references, _metadata, _field_managers):
         for object in objects:
             for mark in marks_of(tool, object):
-                return Owner(tool.id, tool.name, _label(object), mark, tool.change_there(object))
+                return Owner(tool.id, tool.name, object_name(object), mark, tool.change_there(object))
     return None
 
 
@@ -97,12 +99,6 @@ def _field_managers(tool: _Tool, object: Object) -> Iterator[str]:
             yield f"field manager {manager}"
 
 
-def _label(object: Object) -> str:
-    metadata = object["metadata"]
-    namespace = metadata.get("namespace")
-    return f"{object['kind']} {namespace}/{metadata['name']}" if namespace else f"{object['kind']} {metadata['name']}"
-
-
 def _mark(object: Object, key: str) -> str | None:
     """The value of a label or an annotation."""
     metadata = object["metadata"]
@@ -124,7 +120,7 @@ def _where_of_hco(object: Object) -> str:
         target = f"HyperConverged {name}"
     else:
         fields = fields_of_v1 if object["apiVersion"] == "hco.kubevirt.io/v1" else fields_of_v1beta1
-        target = _label(object)
+        target = object_name(object)
     return (
         f"Upgrade the HyperConverged Cluster Operator by its Subscription or its deploy manifests; "
         f"set {fields} in {target}."

@@ -118,6 +118,11 @@ def next_minor(version: Version) -> Release | None:
     return RELEASES[following] if following < len(RELEASES) else None
 
 
+REGISTRY = "quay.io/kubevirt"
+NAMESPACE = "kubevirt"
+"""What KubeVirt's own manifests have, from v0.40 on."""
+
+
 def manifest_url(version: Version) -> str:
     """Where KubeVirt publishes the operator's manifest of ``version``."""
     return f"https://github.com/kubevirt/kubevirt/releases/download/{version}/kubevirt-operator.yaml"

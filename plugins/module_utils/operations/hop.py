@@ -52,18 +52,19 @@ class HopJudge:
     """Says of a picture of ``sources()`` whether KubeVirt has arrived at a version.
 
     Args:
+        name: The name of the KubeVirt object.
         version: The wanted version, ``v1.8.4``.
     """
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, name: str, version: str) -> None:
+        self._name = name
         self._version = version
 
     def __call__(self, picture: Picture) -> Verdict:
         """What is missing, what fails, and what moved."""
-        kubevirts = picture.objects("kubevirt")
-        if not kubevirts:
-            return Verdict(["the KubeVirt object is gone"])
-        kubevirt = kubevirts[0]
+        kubevirt = next((one for one in picture.objects("kubevirt") if one["metadata"]["name"] == self._name), None)
+        if kubevirt is None:
+            return Verdict([f"KubeVirt {self._name} is gone"])
         deployments, pods = picture.objects("deployments"), picture.objects("pods")
         operator = next((one for one in deployments if one["metadata"]["name"] == "virt-operator"), None)
         operands = [one for one in [*deployments, *picture.objects("daemonsets")] if one is not operator]

@@ -20,12 +20,18 @@ from ..knowledge.conditions import (
     target_registry,
     target_version,
 )
+from ..knowledge.findings import Finding
 from ..knowledge.objects import object_name
 from ..knowledge.ownership import Owner, owners
 from .observe import Facts, cluster_of, observe, wrong_cluster
 from .outcome import Outcome, Report, refusal
 from .pages import status_page
-from .standing_findings import findings_about_the_object, findings_about_workloads
+from .standing_findings import (
+    findings_about_owners,
+    findings_about_pins,
+    findings_about_the_object,
+    findings_about_workloads,
+)
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "name": {"type": "str"},
@@ -59,7 +65,7 @@ def run(api: Api, params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock
         facts.state,
         from_version=observed_version(facts.kubevirt) if facts.kubevirt else None,
         to_version=target_version(facts.kubevirt) if facts.kubevirt else None,
-        findings=[*findings_about_the_object(facts), *findings_about_workloads(facts)],
+        findings=_findings(facts),
         elapsed=clock.now() - started,
         page=status_page,
         extra={
@@ -75,6 +81,14 @@ def run(api: Api, params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock
             "owners": [_owner(one) for one in held_by],
         },
     )
+
+
+def _findings(facts: Facts) -> list[Finding]:
+    """What a person should know; what would only stop an upgrade is a warning here."""
+    found = findings_about_the_object(facts)
+    if facts.kubevirt is not None:
+        found += findings_about_pins(facts.kubevirt, "warning")
+    return [*found, *findings_about_owners(facts, "warning"), *findings_about_workloads(facts)]
 
 
 def _kubevirt(facts: Facts) -> dict[str, t.Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..cluster.api import PAGE, Api, Json
+from ..cluster.errors import Forbidden
 from ..knowledge.conditions import explanation, operator_version, state_of
 from ..knowledge.findings import Finding, finding
 from ..knowledge.launchers import OUTDATED_LABEL
@@ -173,7 +174,10 @@ def _hyperconvergeds(api: Api, versions: list[str]) -> tuple[Json, ...]:
     if not versions:
         return ()
     version = "v1" if "v1" in versions else versions[0]
-    found = api.list_or_empty(f"/apis/hco.kubevirt.io/{version}/hyperconvergeds")
+    try:
+        found = api.list_or_empty(f"/apis/hco.kubevirt.io/{version}/hyperconvergeds")
+    except Forbidden:  # a user of KubeVirt alone; HCO's labels on the KubeVirt object tell as well
+        return ()
     return tuple(one | {"kind": "HyperConverged", "apiVersion": f"hco.kubevirt.io/{version}"} for one in found)
 
 

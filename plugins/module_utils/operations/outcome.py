@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import traceback
 import typing as t
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -84,6 +85,15 @@ def told(finding: Finding) -> str:
         lines.append(f"  Or go on all the same: accept: [{finding.id}]")
     lines.append(f"  More: {finding.url}")
     return "\n".join(lines)
+
+
+def mistake(error: BaseException) -> str:
+    """What to tell of an error that nobody expected: where it happened, and that it is not the user's."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"The collection made a mistake: {type(error).__name__}: {error} "
+        f"({frame.filename.rpartition('/')[2]}, line {frame.lineno}). Please report it with this message."
+    )
 
 
 def listed(words: Iterable[str], most: int = 5) -> str:

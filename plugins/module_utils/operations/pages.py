@@ -32,9 +32,8 @@ def status_page(result: Result) -> list[str]:
 def upgrade_page(result: Result) -> list[str]:
     """What an upgrade does or did, of ``kubevirt_upgrade``'s result."""
     origin, target = result["from_version"], result["to_version"]
-    there = origin == target and not result["path"]
     rows = [
-        ("Upgrade", f"none, KubeVirt is at {target}" if there else f"{origin or 'unknown'} -> {target}"),
+        ("Upgrade", _upgrade(origin, target, arrived=not result["path"])),
         ("State", result["state"]),
         ("Cluster", _cluster(result)),
     ]
@@ -45,6 +44,12 @@ def upgrade_page(result: Result) -> list[str]:
             f"  {n}. {one['action']}  {one['object']}  ({one['reason']})" for n, one in enumerate(result["actions"], 1)
         ]
     return [*lines, *_findings(result["findings"])]
+
+
+def _upgrade(origin: str | None, target: str, *, arrived: bool) -> str:
+    if origin != target:
+        return f"{origin or 'unknown'} -> {target}"
+    return f"none, KubeVirt is at {target}" if arrived else f"{target} is there, and not ready yet"
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
@@ -87,7 +92,8 @@ def _vms(workloads: Mapping[str, int]) -> str:
 
 
 def _vm_updates(kubevirt: Mapping[str, t.Any]) -> str:
-    if kubevirt["held_workload_update_methods"] is not None:
-        return f"held by an unfinished upgrade, {kubevirt['held_workload_update_methods']} remembered"
+    held = kubevirt["held_workload_update_methods"]
+    if held is not None:
+        return f"held by an unfinished upgrade ({', '.join(held) or 'no methods'} remembered)"
     methods = kubevirt["workload_update_strategy"].get("workloadUpdateMethods") or []
     return ", ".join(methods) or "off (running VMs stay on the launcher that started them)"

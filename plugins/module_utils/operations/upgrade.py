@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ApiError, ClusterError, Conflict, ManifestUnavailable
+from ..cluster.errors import ApiError, ClusterError, Conflict, ManifestUnavailable, NotFound, Unreachable
 from ..cluster.manifest_source import is_text, read_manifest
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
@@ -23,7 +23,7 @@ from ..knowledge.objects import path_of
 from ..knowledge.versions import Version, VersionError, try_parse
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
-from .outcome import InvalidOption, Outcome, Report, listed, phase, refusal, told
+from .outcome import InvalidOption, Outcome, Report, listed, mistake, phase, refusal, told
 from .pages import upgrade_page
 from .standing_findings import findings_about_workloads
 from .upgrade_plan import (
@@ -51,6 +51,9 @@ CATCH_UP = 60
 """Seconds that the operator gets to take in the last edit of the KubeVirt object before it counts as unhealthy."""
 ATTEMPTS = 5
 """How often a write is made again from a fresh read when somebody else changed the object in between."""
+
+WEBHOOK_PAUSE = 10.0
+"""Seconds before the methods are put back again when virt-operator's webhook could not be asked."""
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "version": {"type": "str", "required": True},
@@ -225,6 +228,7 @@ class _Execution:
         self._clock = clock
         self._report = self._tell = report
         self._written: list[Step] = []
+        self._in_doubt: Step | None = None
 
     def run(self, against: Sequence[Finding]) -> None:
         """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
@@ -243,6 +247,8 @@ class _Execution:
             self._outcome.failure = self._failure(stopped)
         except ClusterError as error:
             self._outcome.failure = self._failure(_Stopped(words=str(error)))
+        except Exception as error:  # whatever it is: it must not hide what was changed
+            self._outcome.failure = self._failure(_Stopped(words=mistake(error)))
         self._outcome.changed = bool(self._written)
         if self._outcome.failure:
             self._outcome.diff, self._outcome.actions = diff_of(self._written), actions_of(self._written)
@@ -267,13 +273,23 @@ class _Execution:
                     raise _Stopped(words=f"{step.object} would be rejected: {error}") from error
 
     def _carry_out(self, step: Step) -> None:
-        {
+        how = {
             "hold-workload-updates": self._hold,
             "drain-migrations": self._drain,
             "apply": self._apply,
             "wait": self._wait,
             "restore-workload-updates": self._restore,
-        }[step.action](step)
+        }[step.action]
+        try:
+            how(step)
+        except ClusterError as error:
+            in_doubt = isinstance(error, Unreachable) or (
+                isinstance(error, ApiError) and error.status >= 500 and not error.of_webhook
+            )
+            if in_doubt and step.writes and step not in self._written:
+                self._written.append(step)
+                self._in_doubt = step
+            raise
 
     def _kubevirt(self) -> Json:
         return self._api.get(self._facts.kubevirt_path)
@@ -284,14 +300,17 @@ class _Execution:
 
     def _drain(self, _step: Step) -> None:
         seconds = self._params["migration_drain_timeout"]
-        with Picture(self._api, [migrations_source(self._facts)]) as picture:
-            waited = wait_for(
-                picture,
-                migrations_finished,
-                Limits(deadline=seconds, stall=seconds, hold=QUIET if self._written else 0.0),
-                clock=self._clock,
-                report=self._tell,
-            )
+        try:
+            with Picture(self._api, [migrations_source(self._facts)]) as picture:
+                waited = wait_for(
+                    picture,
+                    migrations_finished,
+                    Limits(deadline=seconds, stall=seconds, hold=QUIET if self._written else 0.0),
+                    clock=self._clock,
+                    report=self._tell,
+                )
+        except NotFound:  # without the kind there is no live migration
+            return
         if waited.end != "done" and "workloads.migrations-in-flight" not in self._params["accept"]:
             if self._written and self._release(restore=True):  # only the hold was written so far
                 self._written.clear()
@@ -341,11 +360,12 @@ class _Execution:
     def _restore(self, step: Step) -> None:
         if self._release(restore=self._params["workload_methods_after"] == "restore"):
             self._written.append(step)
-            self._until_settled(Limits(self._params["stall_timeout"], self._params["stall_timeout"]))
+            if self._params["wait"]:
+                self._until_settled(Limits(self._params["stall_timeout"], self._params["stall_timeout"]))
 
     def _release(self, *, restore: bool) -> bool:
         """End the hold on the workload update methods; False when another run has done so meanwhile."""
-        for _attempt in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             kubevirt = self._kubevirt()
             if workload_updates.held_methods(kubevirt) is None:
                 return False
@@ -354,13 +374,19 @@ class _Execution:
                 self._api.json_patch(self._facts.kubevirt_path, workload_updates.releasing_patch(kubevirt, wanted))
             except Conflict:
                 continue
+            except ApiError as error:
+                # virt-operator's own; while its certificate is renewed it fails for a moment (kubevirt/kubevirt#4698, #15210)
+                if not error.of_webhook or attempt == ATTEMPTS:
+                    raise
+                self._clock.pause(WEBHOOK_PAUSE)
+                continue
             return True
         raise _Stopped(
             words=f"{self._facts.kubevirt_name} changes faster than it can be written. Find out who writes to it."
         )
 
     def _until_settled(self, limits: Limits) -> None:
-        judge = HopJudge(self._plan.to_version)
+        judge = HopJudge(self._kubevirt()["metadata"]["name"], self._plan.to_version)
         with Picture(self._api, sources(self._facts)) as picture:
             waited = wait_for(picture, judge, limits, clock=self._clock, report=self._tell)
         if waited.end != "done":
@@ -390,14 +416,20 @@ class _Execution:
         if not self._written:
             return "\n".join([*lines, "Nothing was changed."])
         lines.append(f"Changed so far: {listed((step.object for step in self._written), most=20)}.")
+        if self._in_doubt:
+            lines.append(f"The server did not say whether {self._in_doubt.object} was changed; the next run looks.")
         written = {step.action for step in self._written}
         if "hold-workload-updates" in written and "restore-workload-updates" not in written:
             lines.append(
                 "The workload update methods are held empty, remembered in an annotation of the KubeVirt object; the next run "
                 "that finishes puts them back."
             )
-        lines.append("VMs and their launchers were not touched. To go on: run the same again.")
-        return "\n".join([*lines, self._way_back()])
+        if "restore-workload-updates" not in written:  # from then on virt-controller may move them
+            lines.append("VMs and their launchers were not touched.")
+        lines.append("To go on: run the same again.")
+        if "apply" in written:
+            lines.append(self._way_back())
+        return "\n".join(lines)
 
     def _way_back(self) -> str:
         """How to put the previous operator back, as long as the new one has not begun to move its operands."""
@@ -409,7 +441,8 @@ class _Execution:
         if running is None or target != running or str(running) == self._plan.to_version:
             return f"The operator may have begun to move KubeVirt to {self._plan.to_version}; there is no supported way back."
         again = f"run the same with version: {running} and its manifest"
-        if self._params["image_registry"] or self._params["manifest_namespace"]:
+        if (self._facts.registry, self._facts.kubevirt_namespace) != (releases.REGISTRY, releases.NAMESPACE):
+            # KubeVirt's own manifest would move it to another registry or namespace.
             return f"To go back (KubeVirt itself is still at {running}): {again}."
         return (
             f"To go back (KubeVirt itself is still at {running}), apply the previous manifest, this or your own copy:\n"

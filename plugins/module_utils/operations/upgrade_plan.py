@@ -10,7 +10,6 @@ check mode and a real run decide the same.
 
 from __future__ import annotations
 
-import json
 import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +19,10 @@ from ..knowledge.conditions import State, explanation, observed_version, state_o
 from ..knowledge.findings import Finding, finding
 from ..knowledge.manifest import Manifest, declared_version
 from ..knowledge.objects import object_name, path_of
-from ..knowledge.ownership import owners
 from ..knowledge.versions import Hop, Version, before_first_supported, hop, try_parse
 from .observe import Facts
 from .outcome import listed
-from .standing_findings import findings_about_the_object
+from .standing_findings import findings_about_owners, findings_about_pins, findings_about_the_object
 
 Object = Mapping[str, t.Any]
 
@@ -133,9 +131,9 @@ def findings_of_the_cluster(facts: Facts, wish: Wish) -> list[Finding]:
         return about_the_object
     return [
         *_about_versions(facts, wish),
-        *_about_pins(facts.kubevirt),
+        *findings_about_pins(facts.kubevirt),
         *_about_health(facts, facts.kubevirt, wish),
-        *_about_owners(facts),
+        *findings_about_owners(facts),
         *_about_the_server(facts),
     ]
 
@@ -187,11 +185,9 @@ def plan_of(facts: Facts, wish: Wish, applies: Sequence[Step], migrations: Seque
     if kubevirt is None:
         return Plan((), None, str(wish.version))
     hopping = moves_the_control_plane(facts, wish, applies)
-    steps = [
-        *(_holding(kubevirt) if hopping else []),
-        *(_draining(kubevirt, migrations) if hopping else []),
-        *applies,
-    ]
+    holds = _holding(kubevirt) if hopping else []
+    begins = hopping and bool(holds or applies)
+    steps = [*holds, *([_draining(migrations)] if begins or (hopping and migrations) else []), *applies]
     if wish.wait and (hopping or applies):
         steps.append(Step("wait", facts.kubevirt_name, f"until {wish.version} is deployed and ready"))
     if wish.wait or not hopping:
@@ -294,26 +290,6 @@ def _about_the_release(wish: Wish) -> list[Finding]:
     return []
 
 
-def _about_pins(kubevirt: Object) -> list[Finding]:
-    pins = {
-        field: kubevirt["spec"][field] for field in ("imageTag", "imageRegistry") if kubevirt.get("spec", {}).get(field)
-    }
-    if not pins:
-        return []
-    patch = json.dumps([{"op": "remove", "path": f"/spec/{field}"} for field in pins])
-    return [
-        finding(
-            "upgrade.pinned",
-            object=object_name(kubevirt),
-            cause=f"spec has {listed(f'{field}={value}' for field, value in pins.items())}; the operator keeps its operands "
-            "there, whatever its own version is.",
-            fix="If that is also what the operator itself says, remove the pin: kubectl patch kubevirt {name} -n {namespace} "
-            "--type=json -p".format(**kubevirt["metadata"])
-            + f" '{patch}'",
-        )
-    ]
-
-
 def _about_health(facts: Facts, kubevirt: Object, wish: Wish) -> list[Finding]:
     state = state_of(kubevirt)
     target = try_parse(target_version(kubevirt))
@@ -345,7 +321,9 @@ def _hop_in_progress(facts: Facts, observed: Version | None, under_way: Version)
         "versions.",
         evidence=explanation(facts.kubevirt),
         fix=f"Finish that hop first: run with version: {under_way}."
-        if supported
+        if supported and observed
+        else f"Wait until {under_way} is installed: kubectl get pods -n {facts.kubevirt_namespace}."
+        if not observed
         else "KubeVirt does not support this step, and nobody can say what state it leaves. Ask KubeVirt's community before you go on.",
     )
 
@@ -360,19 +338,6 @@ def _rolled_out(operator: Object | None) -> bool:
     return bool(seen and replicas > 0 and replicas == status.get("updatedReplicas") == status.get("availableReplicas"))
 
 
-def _about_owners(facts: Facts) -> list[Finding]:
-    return [
-        finding(
-            owner.id,
-            object=owner.object,
-            cause=f"{owner.name} manages it and would undo, or fight, what is changed here.",
-            evidence=owner.mark,
-            fix=owner.change_there,
-        )
-        for owner in owners(facts.marked_objects())
-    ]
-
-
 def _about_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
     found = []
     name = f"Manifest of {manifest.version or wish.version}"
@@ -385,8 +350,19 @@ def _about_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> list[Fi
                 fix=f"Set manifest_namespace: {facts.kubevirt_namespace}, or give a manifest for that namespace.",
             )
         )
-    declared = try_parse(manifest.version or "")
-    if declared is not None and declared != wish.version:
+    declared = try_parse(manifest.version)
+    if declared is None:
+        found.append(
+            finding(
+                "manifest.version-differs",
+                object=name,
+                cause=f"It declares {manifest.version or 'no version'}, and {wish.version} is wanted. virt-operator would report "
+                f"{manifest.version or 'latest'}, so nobody could tell when {wish.version} is there.",
+                fix=f"Give the manifest's operator the environment variable KUBEVIRT_VERSION={wish.version}, if that is what its "
+                f"images are, or give the kubevirt-operator.yaml of {wish.version}.",
+            )
+        )
+    elif declared != wish.version:
         found.append(
             finding(
                 "manifest.version-differs",
@@ -438,12 +414,10 @@ def _holding(kubevirt: Object) -> list[Step]:
     ]
 
 
-def _draining(kubevirt: Object, migrations: Sequence[str]) -> list[Step]:
-    """Also after a hold, because virt-controller may begin migrations until it has seen it."""
-    if not migrations and not workload_updates.methods(kubevirt):
-        return []
+def _draining(migrations: Sequence[str]) -> Step:
+    """Also when none runs, because one may begin until the first write."""
     name = listed(migrations) or "live migrations, of which none runs now"
-    return [Step("drain-migrations", name, "they fail while virt-handler is replaced")]
+    return Step("drain-migrations", name, "they fail while virt-handler is replaced")
 
 
 def _restoring(kubevirt: Object, wish: Wish, *, hopping: bool) -> list[Step]:

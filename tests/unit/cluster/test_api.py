@@ -145,6 +145,11 @@ class TestErrors:
         with pytest.raises(Forbidden, match="Grant this to the user"):
             api.get("/x")
 
+    def test_a_login_that_has_expired_says_what_to_do(self, api: Api, server: Server) -> None:
+        server.answer(status(401, "Unauthorized"), 401)
+        with pytest.raises(ApiError, match=r"has expired; log in again\.$"):
+            api.get("/x")
+
     @pytest.mark.parametrize("body", [b"<html>nope</html>", b'"text"', b"[]", b"null", b"", b"{}"])
     def test_an_error_that_is_not_a_status(self, api: Api, server: Server, body: bytes) -> None:
         server.answer(body, 401)

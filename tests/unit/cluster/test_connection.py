@@ -22,7 +22,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connect
     connect,
     secrets_of,
 )
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import AuthError, Unreachable
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import AuthError
 
 Server = t.Any  # tests/unit/cluster/conftest.py
 Options = dict[str, t.Any]
@@ -129,28 +129,6 @@ class TestSource:
         assert not auth_argument_spec()["kubeconfig"]["no_log"]
 
 
-@pytest.mark.parametrize(
-    ("user", "secrets"),
-    [
-        ({"token": SECRET}, {SECRET}),
-        ({"username": "me", "password": SECRET}, {SECRET}),
-        ({"client-certificate-data": "public", "client-key-data": SECRET}, {SECRET}),
-        ({"auth-provider": {"name": "oidc", "config": {"id-token": SECRET, "client-id": "us"}}}, {SECRET}),
-        ({"exec": {"env": [{"name": "A_SECRET", "value": SECRET}, {"name": "PROFILE", "value": "v1"}]}}, {SECRET}),
-        ({"token": ""}, set()),
-    ],
-)
-def test_the_secrets_in_a_kubeconfig(user: Options, secrets: set[str]) -> None:
-    cluster = {"name": "default", "cluster": {"server": "https://a", "certificate-authority-data": "public"}}
-    config = {"apiVersion": "v1", "clusters": [cluster], "users": [{"name": "default", "user": user}]}
-    assert secrets_of(config) == secrets
-
-
-@pytest.mark.parametrize("kubeconfig", [None, "~/.kube/config", {}])
-def test_a_path_holds_no_secret(kubeconfig: t.Any) -> None:
-    assert secrets_of(kubeconfig) == set()
-
-
 def assert_refused(options: Options, environ: dict[str, str], words: list[str]) -> str:
     with pytest.raises(AuthError) as caught:
         auth_source(options, environ)
@@ -218,6 +196,21 @@ class TestKubeconfig:
         assert connected(context=context).endpoint == f"https://{expected}.example:6443"
 
     @pytest.mark.parametrize(
+        ("chosen", "expected"), [(True, "https://first.example:6443"), (False, "https://pod.example")]
+    )
+    def test_in_a_pod_its_own_cluster_counts_unless_a_kubeconfig_was_chosen(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, chosen: bool, expected: str
+    ) -> None:
+        def of_the_pod(client_configuration: t.Any) -> None:
+            client_configuration.host = "https://pod.example"
+
+        monkeypatch.setattr(kubernetes.config, "load_incluster_config", of_the_pod)
+        path.rename(path.with_name("default"))
+        if chosen:
+            monkeypatch.setenv("KUBECONFIG", str(path.with_name("default")))
+        assert connected().endpoint == expected
+
+    @pytest.mark.parametrize(
         ("text", "context"),
         [
             (None, None),
@@ -249,6 +242,57 @@ class TestKubeconfig:
             connected()
 
 
+class TestSecrets:
+    def test_those_of_a_kubeconfig_as_a_dictionary(self) -> None:
+        given = kubeconfig(first="https://f", second="https://s")
+        given["users"] += [
+            {"name": "c", "user": {"client-certificate-data": "certificate", "client-key-data": "key"}},
+            {"name": "b", "user": {"username": "u", "password": "p"}},
+            {
+                "name": "a",
+                "user": {"auth-provider": {"name": "oidc", "config": {"client-secret": "cs", "id-token": "it"}}},
+            },
+            {
+                "name": "e",
+                "user": {"exec": {"command": "login", "env": [{"name": "PASS", "value": "v"}], "args": None}},
+            },
+            {"name": "n", "user": None},
+        ]
+        assert secrets_of({"kubeconfig": given}) == {"token-of-first", "token-of-second", "key", "p", "cs", "it", "v"}
+
+    def test_those_in_addresses(self) -> None:
+        params = {
+            "manifest": "https://user:pass@mirror.example/operator.yaml",
+            "proxy": "http://:word@proxy.example:3128",
+            "host": "https://a.example:6443/x@y",
+            "image_registry": "registry.example:5000/a@b",
+            "wait": True,
+        }
+        assert secrets_of(params) == {"pass", "word"}
+
+    @pytest.mark.parametrize("kubeconfig", [None, "/a/path", {}, {"users": None}, {"users": [None, "x"]}])
+    def test_where_there_are_none(self, kubeconfig: t.Any) -> None:
+        assert secrets_of({"kubeconfig": kubeconfig}) == set()
+
+
+class TestAddress:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"host": "https://[::1"},
+            {"host": "https://a.example", "proxy": "a.example:3128"},
+            {"host": "https://a.example", "proxy": "socks9://a.example"},
+        ],
+    )
+    def test_one_that_is_none_is_told(self, options: Options) -> None:
+        with pytest.raises(AuthError, match=r"cannot be used.*Nothing was done"):
+            connected(api_key=SECRET, **options)
+
+    def test_one_without_a_scheme_is_not_asked_in_plain_text(self) -> None:
+        with pytest.raises(AuthError, match=r"Write it as https://a\.example:6443"):
+            connected(host="a.example:6443", api_key=SECRET)
+
+
 class TestRequests:
     """What goes out to the server."""
 
@@ -262,6 +306,25 @@ class TestRequests:
         assert headers.get_all("Authorization") == ["Bearer abc"]
         assert headers.get_all("User-Agent") == [USER_AGENT]
         assert server.asked[-1].path == "/version"
+
+    def test_a_token_with_the_line_end_of_its_file(self, server: Server) -> None:
+        headers = self.asked(server, host=server.endpoint, api_key="abc\n")
+        assert headers.get_all("Authorization") == ["Bearer abc"]
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"api_key": f"{SECRET}\n{SECRET}"},
+            {"api_key": SECRET, "impersonate_user": f"{SECRET}\r"},
+            {"api_key": f"{SECRET}\u2026"},
+            {"api_key": SECRET, "impersonate_groups": ["g", f"{SECRET}\n"]},
+        ],
+    )
+    def test_what_no_header_can_hold_is_told_without_it(self, server: Server, options: Options) -> None:
+        with pytest.raises(AuthError, match="cannot be sent") as caught:
+            self.asked(server, host=server.endpoint, **options)
+        assert SECRET not in str(caught.value)
+        assert server.asked == []
 
     def test_a_token_of_the_kubeconfig(self, server: Server) -> None:
         given = kubeconfig(first="https://unused.example", second=server.endpoint)
@@ -286,8 +349,8 @@ class TestRequests:
     @pytest.mark.parametrize("option", ["ca_cert", "client_cert"])
     def test_a_certificate_that_is_not_there_is_told(self, server: Server, option: str) -> None:
         files = {"client_cert": CA_FILE, "client_key": CA_FILE} if option == "client_cert" else {option: CA_FILE}
-        with pytest.raises((AuthError, Unreachable), match="No such file"):
-            connected(host=server.endpoint.replace("http:", "https:"), **files).get("/version")
+        with pytest.raises(AuthError, match=f"{option}: No such file: {CA_FILE}"):
+            connected(host=server.endpoint, **files)
 
     def test_a_token_that_cannot_be_renewed_is_told(self, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
         def renew(_configuration: t.Any) -> None:

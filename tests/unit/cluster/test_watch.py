@@ -80,7 +80,7 @@ def names(picture: Picture, source: str = "pods") -> list[str]:
 
 def until(picture: Picture, holds: Callable[[], bool]) -> None:
     """Take in what comes until it holds."""
-    for _ in range(50):
+    for _attempt in range(50):
         if holds():
             return
         picture.changed(0.1)

@@ -82,10 +82,8 @@ def test_conditions_by_type() -> None:
         }
     }
     assert conditions.conditions(kubevirt) == {
-        "Available": conditions.Condition(
-            "Available", "True", "AllComponentsReady", "All components are ready.", "2026-11-20T10:00:00Z"
-        ),
-        "Created": conditions.Condition("Created", "True", "", "", None),
+        "Available": conditions.Condition("Available", "True", "AllComponentsReady", "All components are ready."),
+        "Created": conditions.Condition("Created", "True", "", ""),
     }
 
 

@@ -125,6 +125,14 @@ REFUSED = {
         altered("Deployment", lambda o: o["spec"]["template"]["spec"].update(containers=[])),
         "lacks parts that every release has",
     ),
+    "no-schema": (
+        altered("CustomResourceDefinition", lambda o: o.update(spec=None)),
+        "lacks parts that every release has",
+    ),
+    "another-account": (
+        altered("Deployment", lambda o: o["spec"]["template"]["spec"].update(serviceAccountName="default")),
+        "does not name ServiceAccount kubevirt-operator",
+    ),
     "no-image": (
         altered("Deployment", lambda o: o["spec"]["template"]["spec"]["containers"][0].update(image=None)),
         "has a container without an image",
@@ -160,6 +168,25 @@ def test_what_is_refused(text, message):
         manifest.parse(text)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_one_that_is_cut_short_anywhere_in_its_last_object_is_refused():
+    end = RELEASE.rstrip("\n")
+    cuts = [at for at in range(RELEASE.rindex("\n---\n") + 1, len(end)) if RELEASE[at] in " \n:"]
+    accepted = []
+    for cut in cuts:
+        try:
+            manifest.parse(end[:cut])
+        except manifest.ManifestError:
+            continue
+        accepted.append(end[max(0, cut - 40) : cut])
+    assert len(cuts) > 100
+    assert accepted == []
+
+
+def test_the_volume_that_a_manifest_lacks_is_named():
+    with pytest.raises(manifest.ManifestError, match="does not name the volume profile-data, so it is cut short"):
+        manifest.parse(RELEASE[: RELEASE.rindex("      - emptyDir")])
 
 
 def test_a_missing_yaml_library_is_said(monkeypatch):

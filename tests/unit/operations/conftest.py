@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
+import threading
 import typing as t
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import yaml
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api import Api
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import field_ownership, manifest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.findings import Finding
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.objects import path_of
@@ -28,6 +34,100 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 RELEASE = (FIXTURES / "kubevirt-operator-v1.7.0-trimmed.yaml").read_text()
 DEPLOYMENT = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-operator"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/kubevirt-operator"
+
+
+class Answer:
+    """An HTTP answer as urllib3 gives it; as a stream it has nothing to say until it is shut down."""
+
+    headers: t.Mapping[str, str] = {}
+
+    def __init__(self, status: int, body: t.Any) -> None:
+        self.status = status
+        self.data = json.dumps(body).encode()
+        self._closed = threading.Event()
+
+    def stream(self, *_args: t.Any, **_options: t.Any) -> Iterator[bytes]:
+        self._closed.wait(10)
+        yield from ()
+
+    def shutdown(self) -> None:
+        self._closed.set()
+
+
+class Server:
+    """The little of an API server that an operation needs, in place of urllib3's pool: objects by their path.
+
+    An applied object is stored as it is; what server-side apply really makes of it is tested on a real API server.
+    """
+
+    def __init__(self, objects: dict[str, Object]) -> None:
+        self.objects = objects
+        self.written: list[str] = []
+        self.rehearsed: list[str] = []
+        self.refuses: dict[str, tuple[int, str]] = {}
+        self.after_write: t.Callable[[str], None] = lambda path: None
+        self.lock = threading.Lock()
+
+    def api(self, *, check_mode: bool = False) -> Api:
+        return Api(self, "https://api.example:6443", list, check_mode=check_mode, clock=Clock())
+
+    def request(self, method: str, url: str, *, body: bytes | None = None, **_options: t.Any) -> Answer:
+        parts = urlsplit(url)
+        path, query = parts.path, dict(parse_qsl(parts.query))
+        with self.lock:
+            if method == "PATCH":
+                return self._patched(path, json.loads(body or b""), "dryRun" in query)
+            if path in self.refuses and "GET" in self.refuses[path][1]:
+                return self._refused(path)
+            found = FIXED.get(path) or self.objects.get(path)
+            if found:
+                return Answer(200, found)
+            if path.rpartition("/")[2] not in COLLECTIONS:
+                return Answer(404, {"reason": "NotFound", "message": f"{path} not found"})
+            return Answer(200, {"items": list(self._in(path)), "metadata": {"resourceVersion": "1"}})
+
+    def _in(self, collection: str) -> Iterator[Object]:
+        """The objects of a collection, that of one namespace or that of all."""
+        head, _slash, plural = collection.rpartition("/")
+        for path, o in self.objects.items():
+            if path.startswith(head) and path.split("/")[-2] == plural:
+                yield o
+
+    def _refused(self, path: str) -> Answer:
+        status, message = self.refuses[path]
+        return Answer(status, {"reason": "Refused", "message": message})
+
+    def _patched(self, path: str, body: t.Any, rehearsal: bool) -> Answer:
+        if path in self.refuses and not (rehearsal and "real" in self.refuses[path][1]):
+            return self._refused(path)
+        if rehearsal:
+            self.rehearsed.append(path)
+            return Answer(200, self.objects.get(path, {}))
+        self.written.append(path)
+        if isinstance(body, list):
+            for operation in body:
+                *parents, last = (part.replace("~1", "/") for part in operation["path"].split("/")[1:])
+                place = functools.reduce(lambda o, part: o[part], parents, self.objects[path])
+                if operation["op"] == "remove":
+                    del place[last]
+                elif operation["op"] != "test":
+                    place[last] = operation["value"]
+        else:
+            status = self.objects.get(path, {}).get("status")
+            self.objects[path] = World.stored(body) | ({"status": status} if status else {})
+        self.after_write(path)
+        return Answer(200, self.objects[path])
+
+
+KUBEVIRTS = "/apis/kubevirt.io/v1/namespaces"
+COLLECTIONS = frozenset(
+    ("kubevirts", "virtualmachines", "virtualmachineinstances", "virtualmachineinstancemigrations", "deployments", "daemonsets", "pods")
+)  # fmt: skip
+FIXED: dict[str, Object] = {
+    "/api/v1/namespaces/kube-system": {"metadata": {"uid": "0000-1111"}},
+    "/apis": {"groups": [{"name": "kubevirt.io", "versions": [{"version": "v1"}, {"version": "v1alpha3"}]}]},
+    "/version": {"gitVersion": "v1.34.4"},
+}
 
 
 class World:
@@ -68,6 +168,12 @@ class World:
         result["metadata"] |= {"managedFields": [{**entry, "fieldsV1": {}}], "resourceVersion": "1", "generation": 1}
         return result
 
+    def manifest_file(self, folder: Path) -> str:
+        """The path of the wanted version's manifest."""
+        path = folder / "kubevirt-operator.yaml"
+        path.write_text(RELEASE.replace("v1.7.0", self.version))
+        return str(path)
+
     @property
     def operator(self) -> Object:
         """The live Deployment virt-operator."""
@@ -89,6 +195,23 @@ class World:
         self.kubevirt["spec"]["workloadUpdateStrategy"] = {"workloadUpdateMethods": list(methods)}
         if held is not None:
             self.kubevirt["metadata"].setdefault("annotations", {})[HELD_ANNOTATION] = held
+
+    def server(self) -> Server:
+        """An API server that has all of it."""
+        objects = {path: o for path, o in self.live.items() if o and (path != DEPLOYMENT or self.operator_is_there)}
+        for kubevirt in (self.kubevirt, *self.others) if self.kubevirt else ():
+            metadata = kubevirt["metadata"]
+            objects[f"{KUBEVIRTS}/{metadata['namespace']}/kubevirts/{metadata['name']}"] = kubevirt
+        for i in range(self.workloads.vmis):
+            labels = {"kubevirt.io/outdatedLauncherImage": ""} if i < self.workloads.outdated else {}
+            objects[f"{KUBEVIRTS}/prod/virtualmachineinstances/{i}"] = {"metadata": {"name": str(i), "labels": labels}}
+        for i in range(self.workloads.vms):
+            objects[f"{KUBEVIRTS}/prod/virtualmachines/{i}"] = {"metadata": {"name": str(i)}}
+        for migration in self.migrations:
+            namespace, name = migration.split("/")
+            metadata = {"namespace": namespace, "name": name}
+            objects[f"{KUBEVIRTS}/{namespace}/virtualmachineinstancemigrations/{name}"] = {"metadata": metadata}
+        return Server(copy.deepcopy(objects))
 
     def facts(self) -> Facts:
         """What is read of it."""

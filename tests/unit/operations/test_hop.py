@@ -84,7 +84,7 @@ class View:
         return self.shown[name]
 
     def judged(self, version: str = "v1.8.4") -> Verdict:
-        return HopJudge(version)(t.cast(t.Any, self))
+        return HopJudge("kubevirt", version)(t.cast(t.Any, self))
 
 
 def test_done() -> None:
@@ -124,7 +124,7 @@ def test_other_workloads_in_the_namespace_do_not_matter() -> None:
 def test_a_kubevirt_object_that_goes_away() -> None:
     view = View()
     view.shown["kubevirt"] = []
-    assert view.judged().missing == ["the KubeVirt object is gone"]
+    assert view.judged().missing == ["KubeVirt kubevirt is gone"]
 
 
 def test_an_old_picture_of_a_done_hop_is_not_done() -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import typing as t
 from collections.abc import Callable
 
@@ -145,6 +146,12 @@ def test_what_is_wrong_with_the_object_itself_is_told_alone(
     assert findings_about_the_object(world.facts()) == found
 
 
+def test_an_operator_elsewhere_is_not_to_be_installed_again(world: World) -> None:
+    world.operator_is_there = False
+    [found] = findings_about_the_object(world.facts())
+    assert found.fix.startswith("Look where it is: kubectl get deployment -A -l kubevirt.io=virt-operator.")
+
+
 def test_a_sound_object_has_no_findings_of_its_own(world: World) -> None:
     assert findings_about_the_object(world.facts()) == []
 
@@ -152,9 +159,13 @@ def test_a_sound_object_has_no_findings_of_its_own(world: World) -> None:
 @pytest.mark.parametrize(
     ("pins", "cause", "patch"),
     [
-        ({"imageTag": "v1.7.0"}, "imageTag=v1.7.0", '[{"op": "remove", "path": "/spec/imageTag"}]'),
-        ({"imageRegistry": "r.example/kv"}, "imageRegistry=r.example/kv", '"/spec/imageRegistry"'),
-        ({"imageTag": "v1.7.0", "imageRegistry": "r"}, "imageTag=v1.7.0, imageRegistry=r", '"/spec/imageRegistry"'),
+        ({"imageTag": "v1.7.0"}, "imageTag=v1.7.0", "[{op: remove, path: /spec/imageTag}]"),
+        ({"imageRegistry": "r.example/kv"}, "imageRegistry=r.example/kv", "path: /spec/imageRegistry}]"),
+        (
+            {"imageTag": "v1.7.0", "imageRegistry": "r"},
+            "imageTag=v1.7.0, imageRegistry=r",
+            "path: /spec/imageRegistry}]",
+        ),
     ],
 )
 def test_pinned(world: World, pins: dict[str, str], cause: str, patch: str) -> None:
@@ -252,7 +263,7 @@ def test_pods_of_the_operator_before_the_latest_change_do_not_say_that_it_is_rol
     ("observed", "target", "cause", "fix"),
     [
         ("v1.7.0", "v1.7.4", "from v1.7.0 to v1.7.4;", "run with version: v1.7.4"),
-        (None, "v1.7.4", "on its way to v1.7.4;", "run with version: v1.7.4"),
+        (None, "v1.7.4", "on its way to v1.7.4;", "Wait until v1.7.4 is installed"),
         ("v1.7.0", "v1.9.0", "from v1.7.0 to v1.9.0;", "does not support this step"),
         ("v1.7.4", "v1.7.0", "from v1.7.4 to v1.7.0;", "does not support this step"),
     ],
@@ -307,6 +318,17 @@ def test_a_manifest_of_another_version(world: World) -> None:
     [found] = world.findings()
     assert (found.id, found.acceptable) == ("manifest.version-differs", False)
     assert "v1.8.3" in found.cause and "v1.8.4" in found.cause
+
+
+@pytest.mark.parametrize("declared", ["", "devel"])
+def test_a_manifest_that_declares_no_version(world: World, declared: str) -> None:
+    world.manifest = copy.deepcopy(world.manifest)
+    [container] = world.manifest.operator["spec"]["template"]["spec"]["containers"]
+    container["image"] = f"quay.io/kubevirt/virt-operator@sha256:{'a' * 64}"
+    container["env"] = [{"name": "KUBEVIRT_VERSION", "value": declared}]
+    [found] = world.findings()
+    assert (found.id, found.acceptable) == ("manifest.version-differs", False)
+    assert f"declares {declared or 'no version'}" in found.cause and "KUBEVIRT_VERSION=v1.8.4" in found.fix
 
 
 @pytest.mark.parametrize(
@@ -378,16 +400,16 @@ HOLD, DRAIN, APPLY, WAIT, RESTORE = (
 @pytest.mark.parametrize(
     ("methods", "held", "migrations", "wish", "expected"),
     [
-        ([], None, [], {}, [APPLY, WAIT]),
-        ([], None, [], {"wait": False}, [APPLY]),
+        ([], None, [], {}, [DRAIN, APPLY, WAIT]),
+        ([], None, [], {"wait": False}, [DRAIN, APPLY]),
         ([], None, ["prod/a"], {}, [DRAIN, APPLY, WAIT]),
         ([], None, ["prod/a"], {"wait": False}, [DRAIN, APPLY]),
         (["LiveMigrate"], None, [], {}, [HOLD, DRAIN, APPLY, WAIT, RESTORE]),
         (["LiveMigrate"], None, ["prod/a"], {}, [HOLD, DRAIN, APPLY, WAIT, RESTORE]),
         (["LiveMigrate"], None, [], {"wait": False}, [HOLD, DRAIN, APPLY]),
         (["LiveMigrate"], None, [], {"restore_methods": False}, [HOLD, DRAIN, APPLY, WAIT, RESTORE]),
-        ([], '["LiveMigrate"]', [], {}, [APPLY, WAIT, RESTORE]),
-        ([], '["LiveMigrate"]', [], {"wait": False}, [APPLY]),
+        ([], '["LiveMigrate"]', [], {}, [DRAIN, APPLY, WAIT, RESTORE]),
+        ([], '["LiveMigrate"]', [], {"wait": False}, [DRAIN, APPLY]),
         (["Evict"], '["LiveMigrate"]', [], {}, [HOLD, DRAIN, APPLY, WAIT, RESTORE]),
     ],
     ids=[
@@ -513,7 +535,7 @@ class TestArrived:
         at(world, "v1.8.4")
         world.apply_operator("v1.9.0")
         assert ids(world) == []
-        assert actions(world) == [APPLY, WAIT]
+        assert actions(world) == [DRAIN, APPLY, WAIT]
 
     def test_a_version_in_other_words_is_the_same(self, world: World) -> None:
         at(world, "v1.8.4")

@@ -1,0 +1,336 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carrying out a plan: what is written in which order, and what is said and left behind when it stops on the way."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import ManifestUnavailable
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.workload_updates import (
+    HELD_ANNOTATION,
+    methods,
+)
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade, waiting
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import InvalidOption, Outcome
+
+World = t.Any  # tests/unit/operations/conftest.py
+Server = t.Any
+Object = dict[str, t.Any]
+
+KUBEVIRT = "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt"
+DEPLOYMENT = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-operator"
+ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/kubevirt-operator"
+MIGRATION = "/apis/kubevirt.io/v1/namespaces/prod/virtualmachineinstancemigrations/a"
+
+
+class Ticking(Clock):
+    """A second passes each time that somebody looks."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.pauses: list[float] = []
+        self.on_pause: t.Callable[[], None] = lambda: None
+
+    def now(self) -> float:
+        self.seconds += 1
+        return self.seconds
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.on_pause()
+
+
+class Run:
+    """One run against a world's server; the last one's outcome."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.world = world
+        self.folder = folder
+        self.clock = Ticking()
+        self.said: list[str] = []
+        self._server: Server | None = None
+
+    @property
+    def server(self) -> Server:
+        if self._server is None:
+            self._server = self.world.server()
+        return self._server
+
+    def __call__(self, check_mode: bool = False, **options: t.Any) -> Outcome:
+        params = {option: spec.get("default") for option, spec in upgrade.ARGUMENT_SPEC.items()}
+        params |= {"version": self.world.version, "manifest": self.world.manifest_file(self.folder), **options}
+        api = self.server.api(check_mode=check_mode)
+        return upgrade.run(api, params, check_mode=check_mode, clock=self.clock, report=self.said.append)
+
+    @property
+    def kubevirt(self) -> Object:
+        kubevirt: Object = self.server.objects[KUBEVIRT]
+        return kubevirt
+
+    def deploys(self) -> None:
+        """From now on virt-operator carries out what its Deployment asks for, at once."""
+
+        def react(path: str) -> None:
+            if path == DEPLOYMENT:
+                self.server.objects[KUBEVIRT]["status"] = self.world.status("1.8-healthy")["status"]
+                self.server.objects[KUBEVIRT]["metadata"]["generation"] = 4
+                self.server.objects[DEPLOYMENT]["status"] |= {"readyReplicas": 2}
+
+        for name in ("virt-api", "virt-controller"):
+            self.server.objects[DEPLOYMENT.replace("virt-operator", name)] = operand(name, replicas=2)
+        self.server.objects["/apis/apps/v1/namespaces/kubevirt/daemonsets/virt-handler"] = operand("virt-handler")
+        self.server.after_write = react
+
+
+def operand(name: str, **spec: int) -> Object:
+    of_a_deployment = ("replicas", "updatedReplicas", "readyReplicas")
+    of_a_daemonset = ("desiredNumberScheduled", "updatedNumberScheduled", "numberReady")
+    counts = of_a_deployment if spec else of_a_daemonset
+    labels = {"kubevirt.io": name, "app.kubernetes.io/managed-by": "virt-operator"}
+    return {
+        "metadata": {"name": name, "namespace": "kubevirt", "generation": 1, "labels": labels},
+        "spec": spec,
+        "status": {"observedGeneration": 1, **dict.fromkeys(counts, 2)},
+    }
+
+
+@pytest.fixture
+def run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(waiting, "LOOK_AGAIN", 0.01)
+    return Run(world, tmp_path)
+
+
+def test_a_hop_holds_the_methods_until_it_is_done(run: Run) -> None:
+    run.world.set_methods("LiveMigrate")
+    predicted = run(check_mode=True)
+    assert (run.server.written, run.server.rehearsed) == ([], [])
+
+    run.deploys()
+    held_at_apply: list[list[str]] = []
+    react = run.server.after_write
+
+    def watch(path: str) -> None:
+        if path == DEPLOYMENT:
+            held_at_apply.append(methods(run.kubevirt))
+        react(path)
+
+    run.server.after_write = watch
+    done = run()
+    assert not done.failure
+    assert run.server.rehearsed == [KUBEVIRT, DEPLOYMENT]
+    assert run.server.written == [KUBEVIRT, DEPLOYMENT, KUBEVIRT]
+    assert held_at_apply == [[]]
+    assert methods(run.kubevirt) == ["LiveMigrate"]
+    assert HELD_ANNOTATION not in run.kubevirt["metadata"]["annotations"]
+    assert (done.changed, done.state) == (True, "healthy")
+    for part in ("changed", "diff", "actions", "path", "from_version", "to_version"):
+        assert getattr(done, part) == getattr(predicted, part), part
+
+    run.server.written.clear()
+    again = run()
+    assert (again.changed, again.actions, again.diff, again.path, again.failure) == (False, [], [], [], "")
+    assert run.server.written == []
+
+
+def test_without_waiting_the_methods_stay_held_and_it_is_said(run: Run) -> None:
+    run.world.set_methods("LiveMigrate")
+    done = run(wait=False)
+    assert run.server.written == [KUBEVIRT, DEPLOYMENT]
+    assert not done.failure
+    assert [one.id for one in done.findings] == ["workloads.methods-held"]
+    assert {"before": {"workloadUpdateMethods": ["LiveMigrate"]}, "after": {"workloadUpdateMethods": []}}.items() <= {
+        key: value
+        for entry in done.diff
+        if entry["before_header"].startswith("KubeVirt")
+        for key, value in entry.items()
+    }.items()
+
+
+def test_the_next_run_restores_what_a_killed_one_held(run: Run) -> None:
+    run.world.set_methods("LiveMigrate", "Evict")
+    run(wait=False)
+    run.deploys()
+    run.server.after_write(DEPLOYMENT)
+    done = run()
+    assert not done.failure
+    assert methods(run.kubevirt) == ["LiveMigrate", "Evict"]
+    assert [one["action"] for one in done.actions] == ["restore-workload-updates"]
+
+
+def test_fields_of_another_tool_are_moved_before_the_object_is_applied(run: Run) -> None:
+    entry = run.world.operator["metadata"]["managedFields"][0]
+    entry |= {"manager": "kubectl-create", "operation": "Update"}
+    run(wait=False)
+    assert run.server.written == [DEPLOYMENT, DEPLOYMENT]
+
+
+def test_a_rejected_rehearsal_changes_nothing(run: Run) -> None:
+    run.world.set_methods("LiveMigrate")
+    run.server.refuses[DEPLOYMENT] = (403, "user may not patch deployments")
+    stopped = run()
+    assert run.server.written == []
+    for words in ("Deployment kubevirt/virt-operator would be rejected", "may not patch", "Nothing was changed."):
+        assert words in stopped.failure
+    assert (stopped.changed, stopped.diff, stopped.actions) == (False, [], [])
+
+
+def test_a_write_that_fails_on_the_way_says_what_is_changed_and_how_to_go_on_and_back(run: Run) -> None:
+    run.world.set_methods("LiveMigrate")
+    run.world.live[ROLE]["rules"].pop()
+    run.server.refuses[DEPLOYMENT] = (422, "it is not valid, but only in the real write")
+    stopped = run()
+    assert run.server.written == [KUBEVIRT, ROLE]
+    for words in (
+        "The upgrade to v1.8.4 stopped.",
+        "it is not valid",
+        "Changed so far: KubeVirt kubevirt/kubevirt, ClusterRole kubevirt-operator.",
+        "The workload update methods are held empty",
+        "run the same again",
+        "To go back (KubeVirt itself is still at v1.7.0)",
+        "releases/download/v1.7.0/kubevirt-operator.yaml",
+    ):
+        assert words in stopped.failure
+    assert stopped.changed
+    assert [one["action"] for one in stopped.actions] == ["hold-workload-updates", "apply"]
+    assert [one["before_header"] for one in stopped.diff] == [
+        "KubeVirt kubevirt/kubevirt",
+        "ClusterRole kubevirt-operator",
+    ]
+    assert methods(run.kubevirt) == []
+
+
+def test_a_stall_after_the_operator_took_over_offers_no_way_back(run: Run) -> None:
+    def begin(path: str) -> None:
+        if path == DEPLOYMENT:
+            run.kubevirt["status"] = run.world.status("1.8-updating")["status"]
+
+    run.server.after_write = begin
+    stopped = run(stall_timeout=5)
+    assert [one.id for one in stopped.findings] == ["upgrade.stalled"]
+    assert "Nothing moved for 5 s" in stopped.failure
+    assert "there is no supported way back" in stopped.failure and "kubectl apply" not in stopped.failure
+    assert stopped.state == "updating"
+
+
+def test_a_hop_that_stalls_late_offers_no_way_back_to_where_it_goes(run: Run) -> None:
+    run.world.kubevirt = run.world.status("1.8-updating-all-applied")
+    run.world.apply_operator("v1.8.4")
+    run.world.rolled_out()
+    run.world.live[ROLE]["rules"].pop()
+    stopped = run(stall_timeout=5)
+    assert "[upgrade.stalled]" in stopped.failure
+    assert "To go back" not in stopped.failure
+
+
+def test_a_failure_after_the_methods_were_restored_does_not_say_that_they_are_held(run: Run) -> None:
+    run.world.set_methods("LiveMigrate")
+    run.deploys()
+    react = run.server.after_write
+
+    def unready(path: str) -> None:
+        react(path)
+        if path == KUBEVIRT and HELD_ANNOTATION not in run.kubevirt["metadata"].get("annotations", {}):
+            run.kubevirt["metadata"]["generation"] = 5
+
+    run.server.after_write = unready
+    stopped = run(stall_timeout=20)
+    assert "not yet finished generation 5" in stopped.failure
+    assert "held empty" not in stopped.failure
+    assert methods(run.kubevirt) == ["LiveMigrate"]
+
+
+class TestMigrationsInFlight:
+    def test_they_stop_the_run_before_anything_else_is_changed(self, run: Run) -> None:
+        run.world.set_methods("LiveMigrate")
+        run.world.migrations = ["prod/a"]
+        stopped = run(migration_drain_timeout=10)
+        assert "[workloads.migrations-in-flight]" in stopped.failure and "prod/a" in stopped.failure
+        assert "Nothing was changed." in stopped.failure
+        assert run.server.written == [KUBEVIRT, KUBEVIRT], "held, and released"
+        assert methods(run.kubevirt) == ["LiveMigrate"]
+        assert (stopped.changed, stopped.diff) == (False, [])
+
+    def test_they_can_be_accepted(self, run: Run) -> None:
+        run.world.migrations = ["prod/a"]
+        done = run(migration_drain_timeout=10, accept=["workloads.migrations-in-flight"], wait=False)
+        assert not done.failure
+        assert run.server.written == [DEPLOYMENT]
+
+    def test_the_run_waits_for_them_also_when_only_the_operator_differs(self, run: Run) -> None:
+        """Here it is the registry, which replaces every virt-handler of a cluster that has arrived."""
+        run.world.kubevirt = run.world.status("1.8-healthy")
+        run.world.apply_operator("v1.8.4")
+        run.world.rolled_out()
+        run.world.migrations = ["prod/a"]
+        stopped = run(migration_drain_timeout=10, image_registry="r.example/kv")
+        assert "[workloads.migrations-in-flight]" in stopped.failure
+        assert run.server.written == []
+
+    @pytest.mark.parametrize("seconds", [2, 5])
+    def test_a_short_limit_is_no_trouble_when_there_is_none(self, run: Run, seconds: int) -> None:
+        run.world.set_methods("LiveMigrate")
+        assert not run(migration_drain_timeout=seconds, wait=False).failure
+
+
+class TestBeforeTheFirstStep:
+    def test_the_operator_gets_time_to_take_in_the_last_edit(self, run: Run) -> None:
+        healthy = run.world.kubevirt["status"]
+        run.world.kubevirt["status"] = run.world.status("1.8-degraded-node", {"v1.8.4": "v1.7.0"})["status"]
+        run.world.kubevirt["metadata"]["generation"] = 99
+        edited = run.server.objects[KUBEVIRT]
+
+        def reconcile() -> None:
+            if len(run.clock.pauses) == 3:
+                edited["status"] = {**healthy, "observedGeneration": 99}
+
+        run.clock.on_pause = reconcile
+        assert not run(check_mode=True).failure
+        assert len(run.clock.pauses) == 3
+
+    def test_but_not_for_ever(self, run: Run) -> None:
+        run.world.kubevirt = run.world.status("1.8-degraded-node", {"v1.8.4": "v1.7.0"})
+        run.world.kubevirt["metadata"]["generation"] = 99
+        assert "[kubevirt.unhealthy]" in run(check_mode=True).failure
+        assert 0 < sum(run.clock.pauses) <= upgrade.CATCH_UP
+
+    def test_another_cluster_is_refused_before_it_is_looked_at(self, run: Run) -> None:
+        stopped = run(expected_cluster_uid="9999")
+        assert "[cluster.wrong-uid]" in stopped.failure
+        assert (stopped.state, stopped.changed) == ("unknown", False)
+        assert run.server.written == []
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"version": "latest"}, "version: 'latest'"),
+            ({"version": "1.8"}, "version: '1.8'"),
+            ({"accept": ["owner.argocd"]}, "accept: owner.argocd is no finding id"),
+            ({"wait_timeout": 0}, "wait_timeout: 0"),
+            ({"stall_timeout": -1}, "stall_timeout: -1"),
+            ({"migration_drain_timeout": 0}, "migration_drain_timeout: 0"),
+        ],
+    )
+    def test_options_that_cannot_be_used(self, run: Run, options: Object, words: str) -> None:
+        with pytest.raises(InvalidOption, match=words):
+            run(**options)
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"manifest": "kind: List\n"}, "manifest: the given text cannot be used"),
+            ({"manifest_checksum": "sha256:" + "0" * 64}, "its checksum is not sha256:000"),
+            ({"manifest_checksum": "md5:0"}, "checksum 'md5:0'"),
+            ({"image_registry": "https://r.example/kv"}, "registry 'https://r.example/kv'"),
+            ({"manifest_namespace": "Not A Name"}, "namespace 'Not A Name'"),
+        ],
+    )
+    def test_manifests_that_cannot_be_used(self, run: Run, options: Object, words: str) -> None:
+        with pytest.raises(ManifestUnavailable, match=words):
+            run(**options)
+        assert run.server.written == []
