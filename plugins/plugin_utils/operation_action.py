@@ -177,8 +177,10 @@ def one_line(text: str) -> str:
 
 def plain(value: t.Any) -> t.Any:
     """Without what ansible-core adds to values: tags, marks of unsafe text, encryption."""
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, (int, float)):
+        return int(value) if isinstance(value, int) else float(value)
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set)):

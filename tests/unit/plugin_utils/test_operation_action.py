@@ -37,6 +37,10 @@ class Tagged(str):
         raise AssertionError("this would still be marked")
 
 
+class TaggedNumber(int):
+    """A number as ansible-core marks it."""
+
+
 class Vaulted:
     """A value that is decrypted when it is asked for its text."""
 
@@ -45,9 +49,15 @@ class Vaulted:
 
 
 def test_plain_values_are_of_the_builtin_types() -> None:
-    value = {Tagged("a"): [Tagged("b"), 1, 1.5, True, None], "c": {"d": (Tagged("e"),)}, "f": Vaulted()}
+    value = {
+        Tagged("a"): [Tagged("b"), 1, 1.5, True, None],
+        "c": {"d": (Tagged("e"),)},
+        "f": Vaulted(),
+        "g": TaggedNumber(2),
+    }
     result = plain(value)
-    assert result == {"a": ["b", 1, 1.5, True, None], "c": {"d": ["e"]}, "f": "decrypted"}
+    assert result == {"a": ["b", 1, 1.5, True, None], "c": {"d": ["e"]}, "f": "decrypted", "g": 2}
+    assert type(result["g"]) is int
     assert {type(key) for key in result} | {type(result["a"][0]), type(result["c"]["d"][0])} == {str}
 
 
