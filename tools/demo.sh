@@ -26,6 +26,7 @@ play() { ansible-playbook "kubevirt.lifecycle.$1" -e "kubevirt_kubeconfig=$kubec
 finish() {
     local code=$?
     trap - EXIT
+    [[ -z ${release:-} ]] || kill "$release" 2>/dev/null || true
     lab down || code=1
     if ((code)); then
         say "The demo FAILED at step $number, after $SECONDS s." >&2
@@ -39,9 +40,12 @@ finish() {
 "$ROOT/tools/setup.sh" run
 trap finish EXIT
 
-step "Start a Kubernetes cluster (the first time its programs are built, which takes some 15 minutes)"
-lab up
+step "Start a Kubernetes cluster (the first time its programs are built, which takes some 10 minutes)"
+lab up --release "$FROM"
 kubeconfig=$(lab kubeconfig)
+# The installation mostly waits, so the next release is built beside it.
+lab release "$TO" >"$BUILD/demo-release.log" 2>&1 &
+release=$!
 
 step "Install KubeVirt $FROM"
 lab kubevirt install "$FROM"
@@ -52,6 +56,9 @@ python -m tests.support.guests save "$kubeconfig" "$GUESTS"
 
 step "Show the state before: ansible-playbook kubevirt.lifecycle.status"
 play status
+
+say "Waiting for the build of KubeVirt $TO, if it is not there yet."
+wait "$release" || { cat "$BUILD/demo-release.log"; exit 1; }
 
 step "Upgrade KubeVirt: ansible-playbook kubevirt.lifecycle.upgrade -e kubevirt_version=$TO"
 play upgrade -e "kubevirt_version=$TO" -e "kubevirt_manifest=$(python tests/lab manifest "$TO")"

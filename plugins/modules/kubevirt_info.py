@@ -59,7 +59,7 @@ EXAMPLES = r"""
 RETURN = r"""
 cluster:
   description: Which cluster answered.
-  returned: always
+  returned: when the cluster was read
   type: dict
   contains:
     endpoint:

@@ -134,7 +134,7 @@ EXAMPLES = r"""
 RETURN = r"""
 cluster:
   description: Which cluster answered.
-  returned: always
+  returned: when the cluster was read
   type: dict
   contains:
     endpoint:
@@ -145,22 +145,22 @@ cluster:
       type: str
 state:
   description: The state of KubeVirt at the end, or in check mode now; see M(kubevirt.lifecycle.kubevirt_info).
-  returned: always
+  returned: when the cluster was read
   type: str
   sample: healthy
 from_version:
   description: The version that was deployed before.
-  returned: always
+  returned: when the cluster was read
   type: str
   sample: v1.7.0
 to_version:
   description: The version that was asked for.
-  returned: always
+  returned: when the cluster was read
   type: str
   sample: v1.8.4
 path:
   description: The hops to the wanted version; empty when KubeVirt is there already. One run makes the first.
-  returned: always
+  returned: when the cluster was read
   type: list
   elements: dict
   contains:
@@ -182,7 +182,7 @@ path:
       type: bool
 actions:
   description: The steps in their order.
-  returned: always
+  returned: when the cluster was read
   type: list
   elements: dict
   contains:
@@ -197,7 +197,7 @@ actions:
       type: str
 findings:
   description: What a person should know; in a failed run the cause first.
-  returned: always
+  returned: when the cluster was read
   type: list
   elements: dict
   contains:
@@ -227,12 +227,12 @@ findings:
       type: bool
 page:
   description: The same for people, as lines of text.
-  returned: always
+  returned: when the cluster was read
   type: list
   elements: str
 elapsed:
   description: How long it took, in seconds.
-  returned: always
+  returned: when the cluster was read
   type: float
 """
 

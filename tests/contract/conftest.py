@@ -63,7 +63,7 @@ class World:
     def install(self, how: str = "kubectl create", manifest: Path | None = None) -> None:
         """The operator's manifest and a KubeVirt object that says that it is healthy."""
         install_operator(self.lab, how, manifest or self.manifests[FROM])
-        self.lab.kubectl("wait", "--for=condition=Established", "crd/kubevirts.kubevirt.io", "--timeout=30s")
+        self.lab.wait_for("Established", "crd/kubevirts.kubevirt.io")
         self.lab.kubectl("create", "-f", "-", stdin=lab("cr"))
         self.status(HEALTHY)
 

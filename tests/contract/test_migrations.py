@@ -37,7 +37,7 @@ spec:
 def migrating(world: World) -> Iterator[World]:
     """One live migration runs, one has ended."""
     world.lab.kubectl("create", "-f", "-", stdin=CRD)
-    world.lab.kubectl("wait", "--for=condition=Established", "crd/virtualmachineinstancemigrations.kubevirt.io")
+    world.lab.wait_for("Established", "crd/virtualmachineinstancemigrations.kubevirt.io")
     for name, phase in (("running", "Running"), ("ended", "Succeeded")):
         migration = {
             "apiVersion": "kubevirt.io/v1",

@@ -23,7 +23,7 @@ OPERATOR = ("deployment", "virt-operator", "-n", "kubevirt")
 def install(running: Lab, how: str, tmp_path: Path, methods: list[str] | None = None) -> None:
     """KubeVirt 1.7.0 with VMs, by a manifest with an entry that the next one does not have."""
     install_operator(running, how, with_old_entry(Path(lab("manifest", FROM)), tmp_path / "old.yaml"))
-    running.kubectl("wait", "--for=condition=Available", "deployment/virt-operator", "-n", "kubevirt", "--timeout=300s")
+    running.wait_for("Available", "deployment/virt-operator", "-n", "kubevirt", seconds=300)
     cr = yaml.safe_load(lab("cr"))
     if methods:
         cr["spec"]["workloadUpdateStrategy"] = {"workloadUpdateMethods": methods}

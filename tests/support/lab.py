@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,12 @@ class Lab:
     def get(self, *arguments: str) -> Json:
         """An object, with its managedFields."""
         return t.cast(Json, json.loads(self.kubectl("get", *arguments, "-o", "json", "--show-managed-fields")))
+
+    def wait_for(self, condition: str, *what: str, seconds: float = 60) -> None:
+        """``kubectl wait``, again and again, because it fails on an object that has no conditions yet."""
+        deadline = time.monotonic() + seconds
+        while not self.succeeds("wait", f"--for=condition={condition}", *what, "--timeout=5s"):
+            assert time.monotonic() < deadline, f"{what} is not {condition} after {seconds} s"
 
     def apply(self, *objects: Json) -> None:
         """Create or change objects as a user of kubectl does."""

@@ -93,6 +93,12 @@ SETS = {
     )
 }
 API_SETS = ("kubernetes", "etcd")
+CLUSTER_SETS = tuple(name for name in SETS if not name.startswith("kubevirt-"))
+
+
+def set_of(version: str) -> str:
+    """The set of a KubeVirt release."""
+    return f"kubevirt-{version}"
 
 
 def program(set_name: str, name: str) -> Path:

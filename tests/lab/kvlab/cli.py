@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from kvlab import (
@@ -33,8 +34,8 @@ from kvlab.processes import CommandFailed, components, pid_of
 from kvlab.waiting import NotYet, TimedOut, say
 
 
-def up(lab: Lab, *, api_only: bool) -> None:
-    """Start a lab; what a killed run left under the same name is cleared first."""
+def up(lab: Lab, *, api_only: bool, releases: Sequence[str]) -> None:
+    """Start a lab that has the images of these releases; what a killed run left under the same name is cleared first."""
     with cache.locked(f"lab-{lab.name}"):
         if is_complete(lab):
             if lab.recorded()["api_only"] != api_only:
@@ -42,7 +43,8 @@ def up(lab: Lab, *, api_only: bool) -> None:
             say(f"the lab {lab.name} is up")
             return
         packages.ensure(packages.NETWORK if api_only else packages.NETWORK | packages.NODE)
-        builds.ensure(builds.API_SETS if api_only else tuple(builds.SETS))
+        wanted = builds.API_SETS if api_only else (*builds.CLUSTER_SETS, *map(builds.set_of, releases))
+        builds.ensure(wanted)
         started = time.monotonic()
         leftovers.clear(lab)
         shutil.rmtree(lab.logs, ignore_errors=True)
@@ -56,7 +58,7 @@ def up(lab: Lab, *, api_only: bool) -> None:
             cluster.start_controllers(lab)
             kwok.start_workers(lab)
             kwok.start_guests(lab)
-            node.start_node(node.control_plane(lab), node.image_archives(builds.KUBEVIRT_VERSIONS))
+            node.start_node(node.control_plane(lab), node.image_archives(releases))
             cluster.wait_for_controllers(lab)
         lab.record(api_only=api_only)
         say(f"the lab {lab.name} is up after {time.monotonic() - started:.0f} s")
@@ -136,7 +138,18 @@ def parser() -> argparse.ArgumentParser:
 
     build = command("build", "build what the lab runs, as far as the cache lacks it", of_lab=False)
     build.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(builds.SETS)} (default: all)")
-    command("up", "start a lab").add_argument("--api-only", action="store_true", help="only etcd and the apiserver")
+    start = command("up", "start a lab")
+    start.add_argument("--api-only", action="store_true", help="only etcd and the apiserver")
+    start.add_argument(
+        *("--release", "-r"),
+        dest="releases",
+        action="append",
+        choices=builds.KUBEVIRT_VERSIONS,
+        help="a KubeVirt release that the lab has the images of (default: all)",
+    )
+    command("release", "give a running lab the images of one more release").add_argument(
+        "version", choices=builds.KUBEVIRT_VERSIONS
+    )
     command("down", "end a lab").add_argument("--all", action="store_true", help="end every lab of this cache")
     command("status", "what runs")
     command("kubeconfig", "the path of an administrator's kubeconfig for use outside of the lab's namespace")
@@ -172,7 +185,10 @@ def run(asked: argparse.Namespace) -> int:
                 raise SystemExit(f"there is no set {', '.join(sorted(unknown))}; there is {', '.join(builds.SETS)}")
             builds.ensure(tuple(asked.sets) or tuple(builds.SETS))
         case "up", _:
-            up(lab, api_only=asked.api_only)
+            up(lab, api_only=asked.api_only, releases=asked.releases or builds.KUBEVIRT_VERSIONS)
+        case "release", _:
+            builds.ensure((builds.set_of(asked.version),))
+            node.import_images(node.control_plane(running(lab)), node.image_archives([asked.version]))
         case "down", _:
             down(existing() if asked.all else [lab])
         case "status", _:
@@ -188,7 +204,7 @@ def run(asked: argparse.Namespace) -> int:
         case "kubectl", _:
             become(kubectl.command(running(lab), *asked.arguments))
         case "manifest", _:
-            builds.ensure((f"kubevirt-{asked.version}",))
+            builds.ensure((builds.set_of(asked.version),))
             print(manifests.operator(asked.version))
         case "cr", _:
             print(manifests.CR.read_text(encoding="utf-8"), end="")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 CRD = "crd/virtualmachineinstances.kubevirt.io"
@@ -45,7 +46,12 @@ def main() -> None:
     stages, *kubectl = sys.argv[1:]
     while True:
         for condition in ("create", "condition=Established"):
-            subprocess.run([*kubectl, "wait", CRD, f"--for={condition}", "--timeout=24h"], check=False)
+            # Again and again, because kubectl wait fails on an object that has no conditions yet; KWOK would then not
+            # follow the VMIs, as their kind is not served.
+            while subprocess.run(
+                [*kubectl, "wait", CRD, f"--for={condition}", "--timeout=24h"], check=False
+            ).returncode:
+                time.sleep(0.2)
         subprocess.run([*kubectl, "apply", "--server-side", "--force-conflicts", "-f", stages], check=False)
         ended: set[tuple[str, str]] = set()
         for namespace, pod in left_pods(kubectl):

@@ -23,7 +23,9 @@ from kvlab.waiting import wait_for
 def start_workers(lab: Lab) -> None:
     """Start KWOK and wait until its nodes are ready."""
     kubectl.apply(lab, manifests.kwok_stage_crd())
-    kubectl.kubectl(lab, "wait", "--for=condition=Established", "crd/stages.kwok.x-k8s.io", "--timeout=60s")
+    # Again and again, because kubectl wait fails on an object that has no conditions yet.
+    established = ("wait", "--for=condition=Established", "crd/stages.kwok.x-k8s.io", "--timeout=5s")
+    wait_for("the CRD of KWOK's Stages", lambda: kubectl.attempt(lab, *established), 60)
     kubectl.apply(lab, manifests.DATA / "stages-kubelet.yaml")
     kubectl.apply(lab, manifests.DATA / "workers.yaml")
     start(

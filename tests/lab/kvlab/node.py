@@ -68,13 +68,18 @@ def start_node(node: Node, archives: Iterable[Path]) -> None:
     containerd = f"{node.name}-containerd"
     start(lab, containerd, node.within(["containerd", f"--config={node.folder}/containerd.toml"]))
     wait_for("containerd", lambda: _containerd_answers(node, containerd), 60)
-    for archive in archives:
-        run(node.within(["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "images", "import", archive]))
+    import_images(node, archives)
 
     kubelet = f"{node.name}-kubelet"
     start(lab, kubelet, node.within(_kubelet(node)))
     kubectl.apply(lab, manifests.DATA / "real-node.yaml")
     wait_for(f"the node {node.name} to be ready", lambda: _is_ready(node, kubelet), 120)
+
+
+def import_images(node: Node, archives: Iterable[Path]) -> None:
+    """Give images to the node's containerd."""
+    for archive in archives:
+        run(node.within(["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "images", "import", archive]))
 
 
 def image_archives(kubevirt_versions: Iterable[str]) -> list[Path]:
