@@ -52,6 +52,22 @@ HEALTHY: Json = {
     ],
 }
 
+# virt-operator makes this CRD; of its schema only the status counts here.
+MIGRATIONS_CRD = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: virtualmachineinstancemigrations.kubevirt.io}
+spec:
+  group: kubevirt.io
+  scope: Namespaced
+  names: {kind: VirtualMachineInstanceMigration, plural: virtualmachineinstancemigrations}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+"""
+
 
 class World:
     """KubeVirt 1.7.0 as an API server sees it."""
@@ -137,3 +153,20 @@ def world(bare_world: World) -> Iterator[World]:
     bare_world.install()
     yield bare_world
     bare_world.remove()
+
+
+@pytest.fixture
+def migrating(world: World) -> Iterator[World]:
+    """One live migration runs, one has ended."""
+    world.lab.kubectl("create", "-f", "-", stdin=MIGRATIONS_CRD)
+    world.lab.wait_for("Established", "crd/virtualmachineinstancemigrations.kubevirt.io")
+    for name, phase in (("running", "Running"), ("ended", "Succeeded")):
+        migration = {
+            "apiVersion": "kubevirt.io/v1",
+            "kind": "VirtualMachineInstanceMigration",
+            "metadata": {"name": name, "namespace": "default"},
+            "status": {"phase": phase},
+        }
+        world.lab.kubectl("create", "-f", "-", stdin=json.dumps(migration))
+    yield world
+    world.lab.kubectl("delete", "crd", "virtualmachineinstancemigrations.kubevirt.io")

@@ -20,11 +20,8 @@ import pytest
 import yaml
 
 from tests.contract.conftest import FROM, TO, World
-from tests.contract.test_migrations import migrating
 from tests.support.lab import ROOT, Json, mutating
 from tests.support.play import ELSEWHERE, HERE, Play
-
-__all__ = ["migrating"]
 
 INFO, UPGRADE = "kubevirt.lifecycle.kubevirt_info", "kubevirt.lifecycle.kubevirt_upgrade"
 # Only in one of the two, or never the same twice.

@@ -6,48 +6,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-
-import pytest
-
 from tests.contract.conftest import HEALTHY, World
 from tests.support.lab import mutating
 
 KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
-
-# virt-operator makes this CRD; of its schema only the status counts here.
-CRD = """
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: virtualmachineinstancemigrations.kubevirt.io}
-spec:
-  group: kubevirt.io
-  scope: Namespaced
-  names: {kind: VirtualMachineInstanceMigration, plural: virtualmachineinstancemigrations}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-"""
-
-
-@pytest.fixture
-def migrating(world: World) -> Iterator[World]:
-    """One live migration runs, one has ended."""
-    world.lab.kubectl("create", "-f", "-", stdin=CRD)
-    world.lab.wait_for("Established", "crd/virtualmachineinstancemigrations.kubevirt.io")
-    for name, phase in (("running", "Running"), ("ended", "Succeeded")):
-        migration = {
-            "apiVersion": "kubevirt.io/v1",
-            "kind": "VirtualMachineInstanceMigration",
-            "metadata": {"name": name, "namespace": "default"},
-            "status": {"phase": phase},
-        }
-        world.lab.kubectl("create", "-f", "-", stdin=json.dumps(migration))
-    yield world
-    world.lab.kubectl("delete", "crd", "virtualmachineinstancemigrations.kubevirt.io")
 
 
 def test_an_upgrade_waits_for_them_and_refuses_when_they_do_not_end(migrating: World) -> None:
