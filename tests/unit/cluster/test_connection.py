@@ -50,7 +50,7 @@ class TestSource:
             ({"kubeconfig": "b", "version": "v1.8.4", "name": "x"}, {}, {"kubeconfig": "b"}),
             ({"host": "A", "api_key": "a"}, {}, {"host": "A", "api_key": "a"}),
             ({"validate_certs": False}, {}, {"validate_certs": False}),
-            ({"kubeconfig": "b"}, {"K8S_AUTH_HOST": "", "HOME": "/root"}, {"kubeconfig": "b"}),
+            ({"kubeconfig": "b"}, {"K8S_AUTH_HOST": "", "HOME": "/home/someone"}, {"kubeconfig": "b"}),
             ({}, {"K8S_AUTH_KUBECONFIG": "b", "K8S_AUTH_CONTEXT": "c"}, {"kubeconfig": "b", "context": "c"}),
             (
                 {},
