@@ -1,6 +1,7 @@
 # Copyright the kubevirt.lifecycle maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """Private to the collection. Talking to one API server: fixed paths, plain dicts, timeouts on every call.
 
 Reads are repeated when the server is busy or restarting; writes are sent once, and in check mode not at all.

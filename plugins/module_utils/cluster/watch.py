@@ -1,6 +1,7 @@
 # Copyright the kubevirt.lifecycle maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """Private to the collection. Watching a few collections at once, as one picture that keeps itself up to date."""
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 # Copyright the kubevirt.lifecycle maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """Private to the collection. What the status of a KubeVirt object says, in every era since 0.17.
 
 virt-operator 0.17 to 0.19 writes the conditions Created, Ready, Updating and Synchronized

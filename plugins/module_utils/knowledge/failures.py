@@ -1,6 +1,7 @@
 # Copyright the kubevirt.lifecycle maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """Private to the collection. What failing parts look like: symptom to cause and fix.
 
 Sources: the kubelet's waiting reasons, and what virt-operator writes into the KubeVirt object's conditions.
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from .conditions import deployment_failed
 from .findings import Finding, finding
 from .objects import object_name
+from .settling import IDENTIFIER_ANNOTATION
 
 Object = Mapping[str, t.Any]
 
@@ -23,8 +25,6 @@ _IMAGE_PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidIma
 # While the old operator still leads, it reads the new manifests and cannot make sense of them.
 _TRANSIENT = ("no certificate population strategy found",)
 
-
-_IDENTIFIER = "kubevirt.io/install-strategy-identifier"
 # The Job that reads an install strategy has the deployment in its name only (pkg/virt-operator/strategy_job.go).
 _STRATEGY_JOB = re.compile(r"kubevirt-([0-9a-f]{40})-job")
 
@@ -75,6 +75,6 @@ def deployment_failure(kubevirt: Object) -> Finding | None:
 
 def _deployment_of(pod: Object) -> str | None:
     """The ID of the deployment that virt-operator made the pod for; None where it did not, or does not say."""
-    identifier: str | None = (pod["metadata"].get("annotations") or {}).get(_IDENTIFIER)
+    identifier: str | None = (pod["metadata"].get("annotations") or {}).get(IDENTIFIER_ANNOTATION)
     job = _STRATEGY_JOB.match(pod["metadata"]["name"])
     return identifier or (job[1] if job else None)

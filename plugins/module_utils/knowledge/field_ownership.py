@@ -144,20 +144,8 @@ _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _NOT_STORED_EMPTY = frozenset(
     (
         *("annotations", "labels", "finalizers", "nodeSelector", "tolerations", "imagePullSecrets", "initContainers"),
-        *(
-            "volumes",
-            "args",
-            "command",
-            "env",
-            "ports",
-            "volumeMounts",
-            "limits",
-            "requests",
-            "add",
-            "drop",
-            "subjects",
-        ),
-        *("secrets", "rules", "shortNames", "categories", "additionalPrinterColumns"),
+        *("volumes", "args", "command", "env", "ports", "volumeMounts", "limits", "requests", "add", "drop"),
+        *("subjects", "secrets", "rules", "shortNames", "categories", "additionalPrinterColumns"),
     )
 )
 _NOT_STORED_FALSE = frozenset(

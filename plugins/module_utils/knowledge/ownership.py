@@ -1,6 +1,7 @@
 # Copyright the kubevirt.lifecycle maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """Private to the collection. Which other tool manages KubeVirt, by the marks that it leaves on the objects.
 
 A tool that manages an object undoes what somebody else changes, and brings back its own version of KubeVirt.

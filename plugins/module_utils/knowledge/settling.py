@@ -1,6 +1,7 @@
 # Copyright the kubevirt.lifecycle maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """Private to the collection. Whether KubeVirt has settled at a version, and if not, what is still missing.
 
 It asks what KubeVirt's own tests ask after an update (tests/testsuite/fixture.go, allKvInfraPodsAreReady in
@@ -30,7 +31,8 @@ _MANAGED_BY = "app.kubernetes.io/managed-by"
 _MANAGERS = ("virt-operator", "kubevirt-operator")  # since 0.49, and before (pkg/controller/virtinformers.go)
 _NOT_OPERANDS = (None, "virt-operator", "virt-operator-strategy-dumper", "virt-launcher")
 
-_IDENTIFIER = "kubevirt.io/install-strategy-identifier"
+IDENTIFIER_ANNOTATION = "kubevirt.io/install-strategy-identifier"
+"""On all that virt-operator makes: the ID of the deployment that it is of."""
 _VERSION = "kubevirt.io/install-strategy-version"
 _GENERATION = "kubevirt.io/generation"
 
@@ -165,7 +167,10 @@ def _pod_missing(kubevirt: Object, pod: Object, wanted: str) -> Iterator[str]:
 def _strategy_missing(kubevirt: Object, applied: Object, wanted: str) -> Iterator[str]:
     """Whether virt-operator wrote the object for another deployment than its target, as PodIsUpToDate has it."""
     annotations = _annotations(applied)
-    identifier, target = annotations.get(_IDENTIFIER), (kubevirt.get("status") or {}).get("targetDeploymentID")
+    identifier, target = (
+        annotations.get(IDENTIFIER_ANNOTATION),
+        (kubevirt.get("status") or {}).get("targetDeploymentID"),
+    )
     if identifier and target:
         if identifier != target:
             yield f"{_label(applied)} is of deployment {identifier}, not yet {target}"

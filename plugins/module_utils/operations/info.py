@@ -59,7 +59,7 @@ def run(api: Api, params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock
     if wrong:
         return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
     facts = observe(api, cluster, name=params["name"], namespace=params["namespace"])
-    held_by = owners(facts.marked_objects())
+    kubernetes_version = api.get("/version")["gitVersion"]
     return Outcome(
         cluster.as_dict(),
         facts.state,
@@ -69,7 +69,7 @@ def run(api: Api, params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock
         elapsed=clock.now() - started,
         page=status_page,
         extra={
-            "kubernetes_version": api.get("/version")["gitVersion"],
+            "kubernetes_version": kubernetes_version,
             "explanation": facts.explanation,
             "kubevirts": [object_name(one) for one in facts.kubevirts],
             "kubevirt": _kubevirt(facts),
@@ -78,7 +78,7 @@ def run(api: Api, params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock
                 "vmis": facts.workloads.vmis,
                 "outdated": facts.workloads.outdated,
             },
-            "owners": [_owner(one) for one in held_by],
+            "owners": [_owner(one) for one in owners(facts.marked_objects())],
         },
     )
 

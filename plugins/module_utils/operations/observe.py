@@ -1,6 +1,7 @@
 # Copyright the kubevirt.lifecycle maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """Private to the collection. One read of everything that a decision about KubeVirt needs."""
 
 from __future__ import annotations
@@ -90,10 +91,14 @@ class Facts:
         return self.kubevirt["metadata"]["namespace"] if self.kubevirt else ""
 
     @property
+    def kubevirt_metadata_name(self) -> str:
+        """The KubeVirt object's name without its kind and namespace."""
+        return self.kubevirt["metadata"]["name"] if self.kubevirt else ""
+
+    @property
     def kubevirt_path(self) -> str:
         """The KubeVirt object's path."""
-        name = self.kubevirt["metadata"]["name"] if self.kubevirt else ""
-        return f"{self.api}/namespaces/{self.kubevirt_namespace}/kubevirts/{name}"
+        return f"{self.api}/namespaces/{self.kubevirt_namespace}/kubevirts/{self.kubevirt_metadata_name}"
 
     @property
     def operator_declared(self) -> str | None:

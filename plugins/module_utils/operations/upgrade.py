@@ -386,7 +386,7 @@ class _Execution:
         )
 
     def _until_settled(self, limits: Limits) -> None:
-        judge = HopJudge(self._kubevirt()["metadata"]["name"], self._plan.to_version)
+        judge = HopJudge(self._facts.kubevirt_metadata_name, self._plan.to_version)
         with Picture(self._api, sources(self._facts)) as picture:
             waited = wait_for(picture, judge, limits, clock=self._clock, report=self._tell)
         if waited.end != "done":

@@ -186,8 +186,8 @@ def plan_of(facts: Facts, wish: Wish, applies: Sequence[Step], migrations: Seque
         return Plan((), None, str(wish.version))
     hopping = moves_the_control_plane(facts, wish, applies)
     holds = _holding(kubevirt) if hopping else []
-    begins = hopping and bool(holds or applies)
-    steps = [*holds, *([_draining(migrations)] if begins or (hopping and migrations) else []), *applies]
+    drains = [_draining(migrations)] if hopping and (holds or applies or migrations) else []
+    steps = [*holds, *drains, *applies]
     if wish.wait and (hopping or applies):
         steps.append(Step("wait", facts.kubevirt_name, f"until {wish.version} is deployed and ready"))
     if wish.wait or not hopping:
@@ -298,8 +298,7 @@ def _about_health(facts: Facts, kubevirt: Object, wish: Wish) -> list[Finding]:
     under_way = target if target != observed else declared if _rolled_out(facts.operator) else None
     if under_way is not None and under_way not in (observed, wish.version):
         return [_hop_in_progress(facts, observed, under_way)]
-    at_home = (State.HEALTHY, State.UPDATING, State.DEGRADED, State.FAILED)
-    if state is State.HEALTHY or (state in at_home and wish.version in (target, declared)):
+    if state is State.HEALTHY or (state is not State.INSTALLING and wish.version in (target, declared)):
         return []  # healthy, or on its way to this very version, or at it and not ready yet
     return [
         finding(
