@@ -40,6 +40,31 @@ options:
       - KubeVirt supports a later patch of the running minor version, and the next minor version; nothing else.
     type: str
     required: true
+  method:
+    description:
+      - How to update the control plane.
+      - V(operator) applies the manifest of the wanted version, and KubeVirt follows its operator.
+      - V(image_tag) moves C(spec.imageTag) of the KubeVirt object only, and the running operator brings KubeVirt there. The manifest is
+        read to compare the permissions. Most steps to a later minor version need permissions that the running operator does not have,
+        and operators of 0.58.1 to 1.6 install their own manifests with the other version's images; both are refused.
+      - V(auto) is V(image_tag) where C(spec.imageTag) holds KubeVirt behind an operator that is new enough already, and V(operator)
+        elsewhere.
+    type: str
+    choices:
+      - auto
+      - operator
+      - image_tag
+    default: auto
+  pin:
+    description:
+      - What becomes of C(spec.imageTag), where it is set. V(keep) sets it to the wanted version, once the operator of that version works.
+        V(remove) takes it away, so that KubeVirt follows its operator.
+      - C(spec.imageRegistry) stays as it is.
+    type: str
+    choices:
+      - keep
+      - remove
+    default: keep
   manifest:
     description:
       - The C(kubevirt-operator.yaml) of that version, as a path, an C(https://) address, or its text.
@@ -87,7 +112,8 @@ options:
   wait:
     description:
       - Whether to wait until the hop is done.
-      - Without waiting, the workload update methods stay held until a later run finishes.
+      - Without waiting, the workload update methods stay held until a later run finishes. Where the version is pinned, the operator's
+        roll-out is waited for all the same, because the pin can be moved only then.
     type: bool
     default: true
   wait_timeout:
@@ -116,6 +142,12 @@ EXAMPLES = r"""
     version: v1.8.4
   check_mode: true
   diff: true
+
+- name: Follow the operator, which was upgraded already, and no longer pin the version
+  kubevirt.lifecycle.kubevirt_upgrade:
+    version: v1.8.4
+    method: image_tag
+    pin: remove
 
 - name: Upgrade without access to the internet
   kubevirt.lifecycle.kubevirt_upgrade:
@@ -171,7 +203,7 @@ path:
       description: The version after it.
       type: str
     method:
-      description: How it is made. V(operator) is the operator's manifest.
+      description: How it is made, V(operator) or V(image_tag); see O(method).
       type: str
     findings:
       description: What was found for this hop.
@@ -187,7 +219,9 @@ actions:
   elements: dict
   contains:
     action:
-      description: V(hold-workload-updates), V(drain-migrations), V(apply), V(wait) or V(restore-workload-updates).
+      description:
+        - V(hold-workload-updates), V(drain-migrations), V(apply), V(wait-operator), V(set-image-tag), V(remove-image-tag), V(wait) or
+          V(restore-workload-updates).
       type: str
     object:
       description: The object.

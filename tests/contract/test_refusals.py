@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import copy
-import shlex
 import typing as t
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.contract.conftest import FROM, HEALTHY, TO, World
+from tests.contract.conftest import HEALTHY, TO, World
 from tests.support.lab import Json, Result, lab, mutating
 
 KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
@@ -122,15 +121,6 @@ class TestTheKubeVirtObject:
                 refused(world.upgrade(), "[kubevirt.deleting]")
             world.patch(KUBEVIRT, {"metadata": {"finalizers": None}})
             world.lab.kubectl("create", "-f", "-", stdin=lab("cr"))
-
-    def test_pinned_by_image_tag(self, world: World) -> None:
-        with changed(world, KUBEVIRT, {"spec": {"imageTag": FROM}}, {"spec": {"imageTag": None}}):
-            with untouched(world):
-                result = world.upgrade()
-                refused(result, "[upgrade.pinned]", f"imageTag={FROM}")
-            fix = result.finding("upgrade.pinned")["fix"]
-            world.lab.kubectl(*shlex.split(fix.partition("kubectl ")[2]))
-            assert "imageTag" not in world.lab.get(*KUBEVIRT)["spec"]
 
     def test_on_its_way_to_another_version(self, world: World) -> None:
         with status(world, targetKubeVirtVersion="v1.7.4", targetDeploymentID="ffff"), untouched(world):

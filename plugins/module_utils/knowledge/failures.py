@@ -13,7 +13,7 @@ import re
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from .conditions import deployment_failed
+from .conditions import deployment_failed, target_version
 from .findings import Finding, finding
 from .objects import object_name
 from .settling import IDENTIFIER_ANNOTATION
@@ -24,6 +24,11 @@ _IMAGE_PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidIma
 
 # While the old operator still leads, it reads the new manifests and cannot make sense of them.
 _TRANSIENT = ("no certificate population strategy found",)
+
+# The API server's words, and those before Kubernetes 1.16 (kubevirt/kubevirt#2533, #8595). All that is missing follows, up to
+# hundreds of rules.
+_ESCALATION = ("attempting to grant RBAC permissions not currently held", "attempting to grant extra privileges")
+LONGEST_EVIDENCE = 600
 
 # The Job that reads an install strategy has the deployment in its name only (pkg/virt-operator/strategy_job.go).
 _STRATEGY_JOB = re.compile(r"kubevirt-([0-9a-f]{40})-job")
@@ -63,6 +68,8 @@ def deployment_failure(kubevirt: Object) -> Finding | None:
     condition = deployment_failed(kubevirt)
     if condition is None or any(words in condition.message for words in _TRANSIENT):
         return None
+    if any(words in condition.message for words in _ESCALATION):
+        return _escalation(kubevirt, " ".join(condition.message.split()))
     return finding(
         "upgrade.deployment-failed",
         object=object_name({**kubevirt, "kind": "KubeVirt"}),
@@ -70,6 +77,19 @@ def deployment_failure(kubevirt: Object) -> Finding | None:
         evidence=f"{condition.reason}: {condition.message}",
         fix=f"Read the message; kubectl logs -n {kubevirt['metadata']['namespace']} -l kubevirt.io=virt-operator says more. "
         "Mend the cause and run again.",
+    )
+
+
+def _escalation(kubevirt: Object, message: str) -> Finding:
+    target = target_version(kubevirt)
+    shown = message if len(message) <= LONGEST_EVIDENCE else f"{message[:LONGEST_EVIDENCE]} …"
+    return finding(
+        "upgrade.rbac-escalation",
+        object=object_name({**kubevirt, "kind": "KubeVirt"}),
+        cause=f"The running virt-operator lacks permissions that {target} needs, and Kubernetes lets nobody grant what he does not "
+        "have.",
+        evidence=shown,
+        fix=f"Run with method: operator and version: {target}. Its manifest brings the permissions, and KubeVirt goes on by itself.",
     )
 
 

@@ -54,6 +54,7 @@ CATALOGUE: dict[str, Kind] = {
     "cluster.wrong-uid": _blocker("This is not the cluster that expected_cluster_uid names."),
     "kubevirt.absent": _blocker("There is no KubeVirt object in the cluster."),
     "kubevirt.deleting": _blocker("The KubeVirt object is being deleted."),
+    "kubevirt.hybrid": _blocker("Images of one version run with the manifests of another."),
     "kubevirt.multiple": _blocker("There is more than one KubeVirt object."),
     "kubevirt.operator-absent": _blocker("There is no virt-operator Deployment beside the KubeVirt object."),
     "kubevirt.unhealthy": _blocker(
@@ -72,12 +73,20 @@ CATALOGUE: dict[str, Kind] = {
     "owner.olm": _blocker("The Operator Lifecycle Manager manages KubeVirt here.", acceptable=True),
     "upgrade.deployment-failed": _blocker("virt-operator reports that it cannot deploy."),
     "upgrade.hop-in-progress": _blocker("A hop to another version is in progress."),
+    "upgrade.image-prefix-lost": _blocker("The operator would ask for an image without its prefix.", acceptable=True),
     "upgrade.image-pull": _blocker("An image of KubeVirt cannot be pulled."),
-    "upgrade.pinned": _blocker(
-        "spec.imageTag or spec.imageRegistry pins the operands, so the operator's manifest cannot move them."
+    "upgrade.images-in-environment": _blocker(
+        "The operator's environment names images, which win over spec.imageTag.", acceptable=True
     ),
+    "upgrade.makes-hybrid": _blocker("The operator would run images of another version with its own manifests."),
+    "upgrade.missing-permissions": _blocker(
+        "The running operator lacks permissions that the wanted version needs.", acceptable=True
+    ),
+    "upgrade.pinned": Kind("info", True, "spec.imageTag or spec.imageRegistry pins KubeVirt's version or registry."),
+    "upgrade.rbac-escalation": _blocker("virt-operator cannot grant permissions that it does not have."),
     "upgrade.stalled": _blocker("Nothing moved for longer than stall_timeout."),
     "upgrade.timeout": _blocker("The hop was not done within wait_timeout."),
+    "upgrade.unknown-kinds": _blocker("The running operator cannot read the wanted version's manifests."),
     "version.before-first-supported": _blocker("Updates are supported from v0.17.0 on."),
     "version.downgrade": _blocker("KubeVirt does not support going back to an older version."),
     "version.not-latest-patch": Kind("warning", True, "A later patch of the wanted minor is known."),

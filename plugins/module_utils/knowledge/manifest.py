@@ -168,6 +168,22 @@ def declared_registry(deployment: Object) -> str | None:
     return next((image[1] for image in images if image), None)
 
 
+def declared_image_prefix(deployment: Object) -> str:
+    """What stands before ``virt-operator`` in the name of its image; empty in releases."""
+    images = (_OPERATOR_IMAGE.match(image) for image in _operator_images(deployment))
+    return next((image[2] for image in images if image), "")
+
+
+def component_image_variables(deployment: Object) -> list[str]:
+    """The variables that name the operands' images one by one. No release has them; builds with digests do."""
+    own = ("VIRT_OPERATOR_IMAGE", "OPERATOR_IMAGE")
+    return [
+        name
+        for name, value in _environment(deployment).items()
+        if name.endswith("_IMAGE") and value and name not in own
+    ]
+
+
 def checksum_matches(data: bytes, checksum: str) -> bool:
     """Whether ``data`` has the ``checksum``, which is ``sha256:`` or ``sha512:`` and hexadecimal digits."""
     wanted = checksum.strip().lower()

@@ -15,7 +15,15 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .conditions import conditions, deployment_failed, observed_version, reconciled_generation, target_version
+from .conditions import (
+    conditions,
+    deployment_failed,
+    observed_version,
+    operator_version,
+    reconciled_generation,
+    target_version,
+)
+from .manifest import declared_version
 from .versions import try_parse
 
 Object = Mapping[str, t.Any]
@@ -60,7 +68,7 @@ def unsettled(
     operands = [operand for operand in operands if _is_managed(operand)]
     return [
         *_failure(kubevirt),
-        *_operator_missing(kubevirt, operator),
+        *operator_unsettled(kubevirt, operator),
         *_versions_missing(kubevirt, wanted),
         *_conditions_missing(kubevirt),
         *_generation_missing(kubevirt, operands),
@@ -78,11 +86,22 @@ def _failure(kubevirt: Object) -> Iterator[str]:
         yield f"KubeVirt {_name(kubevirt)} is being deleted"
 
 
-def _operator_missing(kubevirt: Object, operator: Object | None) -> Iterator[str]:
+def operator_unsettled(kubevirt: Object, operator: Object | None) -> list[str]:
+    """What is still missing until only the operator of Deployment virt-operator works; empty when it does."""
     if operator is None:
-        yield f"Deployment {kubevirt['metadata']['namespace']}/{_OPERATOR} is missing"
-    else:
-        yield from _rollout_missing(operator)
+        return [f"Deployment {kubevirt['metadata']['namespace']}/{_OPERATOR} is missing"]
+    return [*_rollout_missing(operator), *old_leader(kubevirt, operator)]
+
+
+def old_leader(kubevirt: Object, operator: Object) -> list[str]:
+    """That the KubeVirt object's status is still the word of another version's operator; empty when it is not.
+
+    The version that a binary reports and the one of its Deployment may differ in what follows the three numbers.
+    """
+    reported, declared = try_parse(operator_version(kubevirt)), try_parse(declared_version(operator))
+    if reported is None or declared is None or reported.release == declared.release:
+        return []
+    return [f"the status is that of virt-operator {reported}, not yet of {declared}"]
 
 
 def _versions_missing(kubevirt: Object, wanted: str) -> Iterator[str]:

@@ -59,6 +59,11 @@ class Version:
         """The minor release that it belongs to, such as 1.8."""
         return f"{self.major}.{self.minor}"
 
+    @property
+    def release(self) -> tuple[int, int, int]:
+        """Without the pre-release, where builds of one's own say what they are."""
+        return self.major, self.minor, self.patch
+
     def __str__(self) -> str:
         suffix = f"-{self.prerelease}" if self.prerelease else ""
         return f"v{self.major}.{self.minor}.{self.patch}{suffix}"

@@ -11,8 +11,11 @@ from collections.abc import Hashable, Mapping
 
 from ..cluster.watch import Picture, Source
 from ..knowledge.failures import deployment_failure, image_pull_failure
+from ..knowledge.findings import Finding
 from ..knowledge.launchers import unfinished_migrations
-from ..knowledge.settling import unsettled
+from ..knowledge.manifest import declared_version
+from ..knowledge.settling import operator_unsettled, unsettled
+from ..knowledge.versions import try_parse
 from .observe import Facts
 from .waiting import Verdict
 
@@ -22,6 +25,8 @@ Object = Mapping[str, t.Any]
 IMAGE_PULL_PATIENCE = 60.0
 # While virt-operator itself rolls, the old one works under new rules (kubevirt/kubevirt#18497).
 DEPLOYMENT_FAILED_PATIENCE = 120.0
+# Where no other operator is to come, nothing will bring it what it lacks.
+ESCALATION_PATIENCE = 10.0
 
 
 def sources(facts: Facts) -> list[Source]:
@@ -54,11 +59,13 @@ class HopJudge:
     Args:
         name: The name of the KubeVirt object.
         version: The wanted version, ``v1.8.4``.
+        only_operator: It is enough that the operator of that version works.
     """
 
-    def __init__(self, name: str, version: str) -> None:
+    def __init__(self, name: str, version: str, *, only_operator: bool = False) -> None:
         self._name = name
         self._version = version
+        self._only_operator = only_operator
 
     def __call__(self, picture: Picture) -> Verdict:
         """What is missing, what fails, and what moved."""
@@ -68,7 +75,11 @@ class HopJudge:
         deployments, pods = picture.objects("deployments"), picture.objects("pods")
         operator = next((one for one in deployments if one["metadata"]["name"] == "virt-operator"), None)
         operands = [one for one in [*deployments, *picture.objects("daemonsets")] if one is not operator]
-        missing = unsettled(kubevirt, operator=operator, operands=operands, pods=pods, wanted=self._version)
+        missing = (
+            operator_unsettled(kubevirt, operator)
+            if self._only_operator
+            else unsettled(kubevirt, operator=operator, operands=operands, pods=pods, wanted=self._version)
+        )
         if picture.trouble:
             missing = missing or [picture.trouble]
         image = image_pull_failure(pods, kubevirt.get("status", {}).get("targetDeploymentID"))
@@ -76,9 +87,16 @@ class HopJudge:
         return Verdict(
             missing,
             failure=image or deployment,
-            patience=IMAGE_PULL_PATIENCE if image else DEPLOYMENT_FAILED_PATIENCE,
+            patience=IMAGE_PULL_PATIENCE if image else self._patience(deployment, operator),
             movement=_movement(kubevirt, deployments, picture.objects("daemonsets"), pods),
         )
+
+    def _patience(self, failure: Finding | None, operator: Object | None) -> float:
+        """While the operator of the wanted version comes up, the old one cannot grant new permissions for a moment."""
+        if failure is None or failure.id != "upgrade.rbac-escalation" or operator is None:
+            return DEPLOYMENT_FAILED_PATIENCE
+        is_to_come = try_parse(declared_version(operator)) == try_parse(self._version)
+        return DEPLOYMENT_FAILED_PATIENCE if is_to_come else ESCALATION_PATIENCE
 
 
 def _movement(kubevirt: Object, *collections: list[dict[str, t.Any]]) -> Hashable:

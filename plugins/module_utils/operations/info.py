@@ -87,7 +87,7 @@ def _findings(facts: Facts) -> list[Finding]:
     """What a person should know; what would only stop an upgrade is a warning here."""
     found = findings_about_the_object(facts)
     if facts.kubevirt is not None:
-        found += findings_about_pins(facts.kubevirt, "warning")
+        found += findings_about_pins(facts)
     return [*found, *findings_about_owners(facts, "warning"), *findings_about_workloads(facts)]
 
 

@@ -12,9 +12,11 @@ from ..cluster.api import PAGE, Api, Json
 from ..cluster.errors import Forbidden
 from ..knowledge.conditions import explanation, operator_version, state_of
 from ..knowledge.findings import Finding, finding
+from ..knowledge.image_tag import image_tag, keeps_own_manifests
 from ..knowledge.launchers import OUTDATED_LABEL
 from ..knowledge.manifest import declared_registry, declared_version
 from ..knowledge.objects import object_name
+from ..knowledge.versions import Version, try_parse
 
 # Served since 0.37; older releases have v1alpha3 only.
 API_VERSIONS = ("v1", "v1alpha3")
@@ -105,6 +107,22 @@ class Facts:
         """The version that Deployment virt-operator asks for, or else the one that the operator reports."""
         declared = declared_version(self.operator) if self.operator else None
         return declared or (operator_version(self.kubevirt) if self.kubevirt else None)
+
+    @property
+    def operator_version(self) -> Version | None:
+        """``operator_declared``, where that is a version."""
+        return try_parse(self.operator_declared)
+
+    @property
+    def image_tag(self) -> str | None:
+        """The tag that the KubeVirt object's spec pins, if any."""
+        return image_tag(self.kubevirt) if self.kubevirt else None
+
+    @property
+    def is_hybrid(self) -> bool:
+        """Whether images of one version run with the manifests of another: imageTag was moved, and the operator ignored it."""
+        operator, pinned = self.operator_version, try_parse(self.image_tag)
+        return operator is not None and keeps_own_manifests(operator) and pinned not in (None, operator)
 
     @property
     def registry(self) -> str | None:

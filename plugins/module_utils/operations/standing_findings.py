@@ -11,8 +11,10 @@ from collections.abc import Mapping
 
 from ..knowledge import workload_updates
 from ..knowledge.findings import Finding, Level, finding
+from ..knowledge.image_tag import image_registry
 from ..knowledge.objects import object_name
 from ..knowledge.ownership import owners
+from ..knowledge.versions import try_parse
 from .observe import Facts
 from .outcome import listed
 
@@ -65,27 +67,42 @@ def findings_about_the_object(facts: Facts) -> list[Finding]:
     return []
 
 
-def findings_about_pins(kubevirt: Object, level: Level | None = None) -> list[Finding]:
-    """A version or registry that spec pins."""
-    pins = {
-        field: kubevirt["spec"][field] for field in ("imageTag", "imageRegistry") if kubevirt.get("spec", {}).get(field)
-    }
-    if not pins:
+def findings_about_pins(facts: Facts) -> list[Finding]:
+    """A version or registry that spec pins, and what has become of it."""
+    kubevirt = facts.kubevirt
+    pins = {"imageTag": facts.image_tag, "imageRegistry": image_registry(kubevirt) if kubevirt else None}
+    if not any(pins.values()):
         return []
-    # kubectl takes YAML too. Quotes would come out of Ansible with backslashes, and the command could not be copied.
-    patch = ", ".join(f"{{op: remove, path: /spec/{field}}}" for field in pins)
+    if facts.is_hybrid:
+        return [hybrid_finding(facts, "warning")]
     return [
         finding(
             "upgrade.pinned",
-            level=level,
-            object=object_name(kubevirt),
-            cause=f"spec has {listed(f'{field}={value}' for field, value in pins.items())}; the operator keeps its operands "
-            "there, whatever its own version is.",
-            fix="If that is also what the operator itself says, remove the pin: kubectl patch kubevirt {name} -n {namespace} "
-            "--type=json -p".format(**kubevirt["metadata"])
-            + f" '[{patch}]'",
+            object=facts.kubevirt_name,
+            cause=f"spec has {listed(f'{field}={value}' for field, value in pins.items() if value)}; KubeVirt stays there, whatever "
+            "its operator is.",
+            fix="Nothing, if that is meant. kubevirt_upgrade moves imageTag along (pin: keep) or takes it away (pin: remove), and "
+            "leaves imageRegistry as it is.",
         )
     ]
+
+
+def hybrid_finding(facts: Facts, level: Level) -> Finding:
+    """That images of one version run with the manifests of another."""
+    operator, pinned = facts.operator_version, try_parse(facts.image_tag)
+    if operator and pinned and pinned < operator:
+        fix = f"Bring the images to where their operator is: kubevirt_upgrade with method: image_tag and version: {operator}."
+    else:
+        fix = f"Bring the operator to where the images are: kubevirt_upgrade with method: operator and version: {facts.image_tag}."
+    return finding(
+        "kubevirt.hybrid",
+        level=level,
+        object=facts.kubevirt_name,
+        cause=f"Its images are pinned to {facts.image_tag}, and virt-operator {operator} runs them with the manifests, permissions "
+        f"and CRDs of {operator}.",
+        evidence=f"spec.imageTag: {facts.image_tag}",
+        fix=fix,
+    )
 
 
 def findings_about_owners(facts: Facts, level: Level | None = None) -> list[Finding]:

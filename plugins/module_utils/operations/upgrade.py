@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private to the collection. The upgrade of KubeVirt's control plane by its operator's manifest, one hop."""
+"""Private to the collection. The upgrade of KubeVirt's control plane, one hop."""
 
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
@@ -17,6 +17,7 @@ from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
 from ..knowledge.conditions import reconciled_generation, target_version
 from ..knowledge.findings import Finding, finding, unknown_ids
+from ..knowledge.image_tag import tag_patch
 from ..knowledge.launchers import unfinished_migrations
 from ..knowledge.manifest import Manifest, ManifestError, checksum_matches, parse, with_namespace, with_registry
 from ..knowledge.objects import path_of
@@ -26,21 +27,21 @@ from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .outcome import InvalidOption, Outcome, Report, listed, mistake, phase, refusal, told
 from .pages import upgrade_page
 from .standing_findings import findings_about_workloads
+from .upgrade_method import Method, check_options_of_image_tag, findings_about_permissions, method_of
 from .upgrade_plan import (
     Plan,
     Step,
-    Wish,
     actions_of,
     applies_of,
-    arrived,
     diff_of,
+    findings_of_its_version,
     findings_of_the_cluster,
     findings_of_the_manifest,
     hop_of,
     moves_the_control_plane,
     plan_of,
-    running_version,
 )
+from .upgrade_wish import Wish, arrived, running_version
 from .waiting import Limits, Waited, wait_for
 
 HOLD = 15.0
@@ -57,6 +58,8 @@ WEBHOOK_PAUSE = 10.0
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "version": {"type": "str", "required": True},
+    "method": {"type": "str", "default": "auto", "choices": ["auto", "operator", "image_tag"]},
+    "pin": {"type": "str", "default": "keep", "choices": ["keep", "remove"]},
     "manifest": {"type": "str"},
     "manifest_checksum": {"type": "str"},
     "manifest_validate_certs": {"type": "bool", "default": True},
@@ -99,14 +102,20 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
         return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
     facts = _caught_up(api, cluster, clock)
     outcome = _outcome(facts, wish)
-    against = findings_of_the_cluster(facts, wish)
+    method = method_of(facts, wish)
+    if method is Method.IMAGE_TAG:
+        check_options_of_image_tag(facts, wish)
+    against = findings_of_the_cluster(facts, wish, method)
     if arrived(facts, wish.version) or not refusal(against, params["accept"]):
         manifest = load_manifest(params, wish.version)
-        against += findings_of_the_manifest(facts, wish, manifest)
-        plan = _plan(api, facts, wish, manifest)
+        if method is Method.OPERATOR:
+            against += findings_of_the_manifest(facts, wish, manifest)
+        else:
+            against += [*findings_of_its_version(wish, manifest), *_about_permissions(api, facts, wish, manifest)]
+        plan = _plan(api, facts, wish, method, manifest)
     else:
         plan = Plan((), outcome.from_version, str(wish.version))
-    outcome.path = hop_of(facts, wish, against)
+    outcome.path = hop_of(facts, wish, method, against)
     outcome.findings = [*against, *findings_about_workloads(facts)]
     if plan.steps or not arrived(facts, wish.version):
         outcome.failure = refusal(against, params["accept"])
@@ -129,12 +138,25 @@ def _outcome(facts: Facts, wish: Wish) -> Outcome:
     )
 
 
-def _plan(api: Api, facts: Facts, wish: Wish, manifest: Manifest) -> Plan:
+def _about_permissions(api: Api, facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    paths = (
+        f"{rbac}/clusterroles/kubevirt-operator",
+        f"{rbac}/namespaces/{facts.kubevirt_namespace}/roles/kubevirt-operator",
+    )
+    return findings_about_permissions(facts, wish, manifest, [api.get_or_none(path) for path in paths])
+
+
+def _plan(api: Api, facts: Facts, wish: Wish, method: Method, manifest: Manifest) -> Plan:
+    applies = _applies(api, facts, manifest) if method is Method.OPERATOR else []
+    migrations = _migrations(api, facts) if moves_the_control_plane(facts, wish, method, applies) else []
+    return plan_of(facts, wish, method, applies, migrations)
+
+
+def _applies(api: Api, facts: Facts, manifest: Manifest) -> list[Step]:
     known = {path_of(one): one for one in (facts.operator, facts.namespace, facts.crd) if one}
     live = {path: known.get(path) or api.get_or_none(path) for path in map(path_of, manifest.objects)}
-    applies = applies_of(manifest, live)
-    migrations = _migrations(api, facts) if moves_the_control_plane(facts, wish, applies) else []
-    return plan_of(facts, wish, applies, migrations)
+    return applies_of(manifest, live)
 
 
 def load_manifest(params: Params, version: Version) -> Manifest:
@@ -172,6 +194,8 @@ def _wish(params: Params) -> Wish:
         raise InvalidOption(f"version: {error}") from error
     return Wish(
         version=version,
+        method=params["method"],
+        keep_pin=params["pin"] == "keep",
         strict_patches=params["strict_patches"],
         image_registry=params["image_registry"] or None,
         restore_methods=params["workload_methods_after"] == "restore",
@@ -203,6 +227,10 @@ def _caught_up(api: Api, cluster: Cluster, clock: Clock) -> Facts:
 
 def _migrations(api: Api, facts: Facts) -> list[str]:
     return unfinished_migrations(api.list_or_empty(migrations_source(facts).path))
+
+
+def _tag_after(step: Step) -> str | None:
+    return (step.after or {}).get("imageTag")
 
 
 class _Stopped(Exception):
@@ -266,17 +294,23 @@ class _Execution:
                 self._facts.kubevirt_path, workload_updates.holding_patch(self._kubevirt()), rehearse=True
             )
         for step in self._plan.steps:
-            if step.action == "apply":
-                try:
+            try:
+                if step.action == "apply":
                     self._api.apply(step.path, step.body, rehearse=True)
-                except ApiError as error:
-                    raise _Stopped(words=f"{step.object} would be rejected: {error}") from error
+                elif step.action == "set-image-tag":
+                    patch = tag_patch(self._kubevirt(), _tag_after(step))
+                    self._api.json_patch(self._facts.kubevirt_path, patch, rehearse=True)
+            except ApiError as error:
+                raise _Stopped(words=f"{step.object} would be rejected: {error}") from error
 
     def _carry_out(self, step: Step) -> None:
         how = {
             "hold-workload-updates": self._hold,
             "drain-migrations": self._drain,
             "apply": self._apply,
+            "wait-operator": self._wait,
+            "set-image-tag": self._move_tag,
+            "remove-image-tag": self._move_tag,
             "wait": self._wait,
             "restore-workload-updates": self._restore,
         }[step.action]
@@ -353,9 +387,15 @@ class _Execution:
             return True
         raise _Stopped(words=f"{path} changes faster than its field managers can be moved. Find out who writes to it.")
 
-    def _wait(self, _step: Step) -> None:
-        limits = Limits(self._params["wait_timeout"], self._params["stall_timeout"], HOLD)
-        self._until_settled(limits)
+    def _wait(self, step: Step) -> None:
+        only_operator = step.action == "wait-operator"
+        hold = 0.0 if only_operator else HOLD
+        limits = Limits(self._params["wait_timeout"], self._params["stall_timeout"], hold)
+        self._until_settled(limits, only_operator=only_operator)
+
+    def _move_tag(self, step: Step) -> None:
+        self._edit_kubevirt(lambda kubevirt: tag_patch(kubevirt, _tag_after(step)))
+        self._written.append(step)
 
     def _restore(self, step: Step) -> None:
         if self._release(restore=self._params["workload_methods_after"] == "restore"):
@@ -365,13 +405,23 @@ class _Execution:
 
     def _release(self, *, restore: bool) -> bool:
         """End the hold on the workload update methods; False when another run has done so meanwhile."""
-        for attempt in range(1, ATTEMPTS + 1):
-            kubevirt = self._kubevirt()
+
+        def release(kubevirt: Json) -> workload_updates.Patch | None:
             if workload_updates.held_methods(kubevirt) is None:
-                return False
+                return None
             wanted = workload_updates.methods_afterwards(kubevirt, restore=restore)
+            return workload_updates.releasing_patch(kubevirt, wanted)
+
+        return self._edit_kubevirt(release)
+
+    def _edit_kubevirt(self, patch_of: Callable[[Json], list[dict[str, t.Any]] | None]) -> bool:
+        """Patch the KubeVirt object as it is now, and again where somebody else was quicker; False when nothing is to be done."""
+        for attempt in range(1, ATTEMPTS + 1):
+            patch = patch_of(self._kubevirt())
+            if patch is None:
+                return False
             try:
-                self._api.json_patch(self._facts.kubevirt_path, workload_updates.releasing_patch(kubevirt, wanted))
+                self._api.json_patch(self._facts.kubevirt_path, patch)
             except Conflict:
                 continue
             except ApiError as error:
@@ -385,8 +435,8 @@ class _Execution:
             words=f"{self._facts.kubevirt_name} changes faster than it can be written. Find out who writes to it."
         )
 
-    def _until_settled(self, limits: Limits) -> None:
-        judge = HopJudge(self._facts.kubevirt_metadata_name, self._plan.to_version)
+    def _until_settled(self, limits: Limits, *, only_operator: bool = False) -> None:
+        judge = HopJudge(self._facts.kubevirt_metadata_name, self._plan.to_version, only_operator=only_operator)
         with Picture(self._api, sources(self._facts)) as picture:
             waited = wait_for(picture, judge, limits, clock=self._clock, report=self._tell)
         if waited.end != "done":
@@ -426,19 +476,21 @@ class _Execution:
             )
         if "restore-workload-updates" not in written:  # from then on virt-controller may move them
             lines.append("VMs and their launchers were not touched.")
-        lines.append("To go on: run the same again.")
-        if "apply" in written:
-            lines.append(self._way_back())
+        if not any(one.id == "upgrade.rbac-escalation" for one in stopped.findings):  # the same again would fail again
+            lines.append("To go on: run the same again.")
+        if written & {"apply", "set-image-tag", "remove-image-tag"}:
+            lines.append(self._way_back(written))
         return "\n".join(lines)
 
-    def _way_back(self) -> str:
+    def _way_back(self, written: set[str]) -> str:
         """How to put the previous operator back, as long as the new one has not begun to move its operands."""
         running = running_version(self._facts)
         try:
             target = try_parse(target_version(self._kubevirt()))
         except ClusterError:
             target = None
-        if running is None or target != running or str(running) == self._plan.to_version:
+        begun = target != running or not written.isdisjoint(("set-image-tag", "remove-image-tag"))
+        if running is None or begun or str(running) == self._plan.to_version:
             return f"The operator may have begun to move KubeVirt to {self._plan.to_version}; there is no supported way back."
         again = f"run the same with version: {running} and its manifest"
         if (self._facts.registry, self._facts.kubevirt_namespace) != (releases.REGISTRY, releases.NAMESPACE):

@@ -17,33 +17,17 @@ from dataclasses import dataclass, field
 from ..knowledge import field_ownership, releases, workload_updates
 from ..knowledge.conditions import State, explanation, observed_version, state_of, target_version
 from ..knowledge.findings import Finding, finding
+from ..knowledge.image_tag import keeps_own_manifests
 from ..knowledge.manifest import Manifest, declared_version
 from ..knowledge.objects import object_name, path_of
 from ..knowledge.versions import Hop, Version, before_first_supported, hop, try_parse
 from .observe import Facts
 from .outcome import listed
-from .standing_findings import findings_about_owners, findings_about_pins, findings_about_the_object
+from .standing_findings import findings_about_owners, findings_about_the_object
+from .upgrade_method import Method, findings_of_the_method, tag_afterwards
+from .upgrade_wish import Wish, arrived, running_version
 
 Object = Mapping[str, t.Any]
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the user asked for, checked.
-
-    Attributes:
-        version: The version to go to.
-        strict_patches: A version that is not its minor's latest patch is a blocker.
-        image_registry: The registry was named by the user.
-        restore_methods: Put the workload update methods back at the end.
-        wait: Follow the hop to its end.
-    """
-
-    version: Version
-    strict_patches: bool
-    image_registry: str | None
-    restore_methods: bool
-    wait: bool
 
 
 @dataclass(frozen=True)
@@ -51,7 +35,8 @@ class Step:
     """One thing to do.
 
     Attributes:
-        action: ``hold-workload-updates``, ``drain-migrations``, ``apply``, ``wait`` or ``restore-workload-updates``.
+        action: ``hold-workload-updates``, ``drain-migrations``, ``apply``, ``wait-operator``, ``set-image-tag``,
+            ``remove-image-tag``, ``wait`` or ``restore-workload-updates``.
         object: The object's name for people.
         reason: Why.
         path: The API path of an object to apply.
@@ -71,7 +56,7 @@ class Step:
     @property
     def writes(self) -> bool:
         """Whether the step changes the cluster."""
-        return self.action not in ("drain-migrations", "wait")
+        return self.action not in ("drain-migrations", "wait-operator", "wait")
 
 
 @dataclass(frozen=True)
@@ -98,7 +83,8 @@ def diff_of(steps: Sequence[Step]) -> list[dict[str, t.Any]]:
     ends: dict[str, tuple[Object | None, Object | None]] = {}
     for step in steps:
         if step.before != step.after:
-            ends[step.object] = (ends.get(step.object, (step.before, None))[0], step.after)
+            before, after = ends.get(step.object, (None, None))
+            ends[step.object] = (_together(step.before, before), _together(after, step.after))
     return [
         {"before_header": name, "after_header": name, "before": before, "after": after}
         for name, (before, after) in ends.items()
@@ -106,32 +92,19 @@ def diff_of(steps: Sequence[Step]) -> list[dict[str, t.Any]]:
     ]
 
 
-def running_version(facts: Facts) -> Version | None:
-    """The version of KubeVirt's control plane: what was deployed last, or else what is being deployed."""
-    if facts.kubevirt is None:
-        return None
-    for text in (observed_version(facts.kubevirt), target_version(facts.kubevirt), facts.operator_declared):
-        if text and (version := try_parse(text)):
-            return version
-    return None
+def _together(first: Object | None, second: Object | None) -> Object | None:
+    """Both; the second wins. None is for an object that is not there."""
+    return {**(first or {}), **(second or {})} if first is not None or second is not None else None
 
 
-def arrived(facts: Facts, version: Version) -> bool:
-    """Whether KubeVirt says that it is at ``version`` and healthy."""
-    kubevirt = facts.kubevirt
-    if kubevirt is None or state_of(kubevirt) is not State.HEALTHY:
-        return False
-    return {try_parse(observed_version(kubevirt)), try_parse(target_version(kubevirt))} == {version}
-
-
-def findings_of_the_cluster(facts: Facts, wish: Wish) -> list[Finding]:
+def findings_of_the_cluster(facts: Facts, wish: Wish, method: Method) -> list[Finding]:
     """What speaks against this upgrade whatever the manifest says, the most fundamental first."""
     about_the_object = findings_about_the_object(facts)
     if about_the_object or facts.kubevirt is None:
         return about_the_object
     return [
         *_about_versions(facts, wish),
-        *findings_about_pins(facts.kubevirt),
+        *findings_of_the_method(facts, wish, method),
         *_about_health(facts, facts.kubevirt, wish),
         *findings_about_owners(facts),
         *_about_the_server(facts),
@@ -142,7 +115,7 @@ def findings_of_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> li
     """What speaks against applying this manifest to this cluster."""
     if facts.kubevirt is None:
         return []
-    return _about_the_manifest(facts, wish, manifest)
+    return [*_about_its_place(facts, wish, manifest), *findings_of_its_version(wish, manifest)]
 
 
 def applies_of(manifest: Manifest, live: Mapping[str, Object | None]) -> list[Step]:
@@ -166,28 +139,31 @@ def applies_of(manifest: Manifest, live: Mapping[str, Object | None]) -> list[St
     return steps
 
 
-def moves_the_control_plane(facts: Facts, wish: Wish, applies: Sequence[Step]) -> bool:
-    """Whether virt-handler may be replaced: another version or registry, or another operator of the same one."""
-    return not arrived(facts, wish.version) or any(step.body["kind"] == "Deployment" for step in applies)
+def moves_the_control_plane(facts: Facts, wish: Wish, method: Method, applies: Sequence[Step]) -> bool:
+    """Whether virt-handler may be replaced: another version or registry, another operator of the same one, or another pin."""
+    is_moved = facts.image_tag != tag_afterwards(facts, wish, method)
+    return is_moved or not arrived(facts, wish.version) or any(step.body["kind"] == "Deployment" for step in applies)
 
 
-def plan_of(facts: Facts, wish: Wish, applies: Sequence[Step], migrations: Sequence[str]) -> Plan:
+def plan_of(facts: Facts, wish: Wish, method: Method, applies: Sequence[Step], migrations: Sequence[str]) -> Plan:
     """The steps from here to the wanted version.
 
     Args:
         facts: From ``observe``.
         wish: What the user asked for.
-        applies: From ``applies_of`` the manifest as it will be applied.
+        method: From ``method_of``.
+        applies: From ``applies_of`` the manifest as it will be applied; empty with the method ``image_tag``.
         migrations: The live migrations that have not finished; only read when the control plane moves.
     """
     version = running_version(facts)
     kubevirt = facts.kubevirt
     if kubevirt is None:
         return Plan((), None, str(wish.version))
-    hopping = moves_the_control_plane(facts, wish, applies)
+    hopping = moves_the_control_plane(facts, wish, method, applies)
     holds = _holding(kubevirt) if hopping else []
-    drains = [_draining(migrations)] if hopping and (holds or applies or migrations) else []
-    steps = [*holds, *drains, *applies]
+    changes = _around_the_pin(facts, wish, method, applies)
+    drains = [_draining(migrations)] if hopping and (holds or changes or migrations) else []
+    steps = [*holds, *drains, *changes]
     if wish.wait and (hopping or applies):
         steps.append(Step("wait", facts.kubevirt_name, f"until {wish.version} is deployed and ready"))
     if wish.wait or not hopping:
@@ -195,7 +171,37 @@ def plan_of(facts: Facts, wish: Wish, applies: Sequence[Step], migrations: Seque
     return Plan(tuple(steps), str(version) if version else None, str(wish.version))
 
 
-def hop_of(facts: Facts, wish: Wish, findings: Sequence[Finding]) -> list[dict[str, t.Any]]:
+def _around_the_pin(facts: Facts, wish: Wish, method: Method, applies: Sequence[Step]) -> list[Step]:
+    """The manifest, and spec.imageTag after it, once the operator that can read it works.
+
+    An operator that runs any image with its own manifests must not see the old tag, so there it goes before.
+    """
+    now, afterwards = facts.image_tag, tag_afterwards(facts, wish, method)
+    if method is Method.IMAGE_TAG or now is None:
+        return [*applies, *_tagging(facts, now, afterwards)]
+    before = None if keeps_own_manifests(wish.version) and try_parse(now) != wish.version else now
+    moves = _tagging(facts, before, afterwards)
+    waits = [Step("wait-operator", _operator_name(facts), f"until it is at {wish.version} and leads")] if moves else []
+    return [*_tagging(facts, now, before), *applies, *waits, *moves]
+
+
+def _tagging(facts: Facts, now: str | None, afterwards: str | None) -> list[Step]:
+    if now == afterwards:
+        return []
+    before, after = ({"imageTag": tag} if tag else {} for tag in (now, afterwards))
+    action, reason = (
+        ("set-image-tag", f"KubeVirt goes to {afterwards}")
+        if afterwards
+        else ("remove-image-tag", "KubeVirt follows its operator")
+    )
+    return [Step(action, facts.kubevirt_name, reason, before=before, after=after)]
+
+
+def _operator_name(facts: Facts) -> str:
+    return f"Deployment {facts.kubevirt_namespace}/virt-operator"
+
+
+def hop_of(facts: Facts, wish: Wish, method: Method, findings: Sequence[Finding]) -> list[dict[str, t.Any]]:
     """The path as modules return it; empty when KubeVirt is there already."""
     version = running_version(facts)
     if version is None or arrived(facts, wish.version):
@@ -204,7 +210,7 @@ def hop_of(facts: Facts, wish: Wish, findings: Sequence[Finding]) -> list[dict[s
         {
             "from": str(version),
             "to": str(wish.version),
-            "method": "operator",
+            "method": method.value,
             "findings": [one.as_dict() for one in findings],
             "projected": False,
         }
@@ -295,7 +301,8 @@ def _about_health(facts: Facts, kubevirt: Object, wish: Wish) -> list[Finding]:
     target = try_parse(target_version(kubevirt))
     observed = try_parse(observed_version(kubevirt))
     declared = try_parse(declared_version(facts.operator) if facts.operator else None)
-    under_way = target if target != observed else declared if _rolled_out(facts.operator) else None
+    follows_operator = facts.image_tag is None and _rolled_out(facts.operator)
+    under_way = target if target != observed else declared if follows_operator else None
     if under_way is not None and under_way not in (observed, wish.version):
         return [_hop_in_progress(facts, observed, under_way)]
     if state is State.HEALTHY or (state is not State.INSTALLING and wish.version in (target, declared)):
@@ -337,9 +344,29 @@ def _rolled_out(operator: Object | None) -> bool:
     return bool(seen and replicas > 0 and replicas == status.get("updatedReplicas") == status.get("availableReplicas"))
 
 
-def _about_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
+def findings_of_its_version(wish: Wish, manifest: Manifest) -> list[Finding]:
+    """Whether the manifest is that of the wanted version."""
+    declared = try_parse(manifest.version)
+    if declared == wish.version:
+        return []
+    if declared is None:
+        cause = (
+            f"It declares {manifest.version or 'no version'}, and {wish.version} is wanted. virt-operator would report "
+            f"{manifest.version or 'latest'}, so nobody could tell when {wish.version} is there."
+        )
+        fix = (
+            f"Give the manifest's operator the environment variable KUBEVIRT_VERSION={wish.version}, if that is what its "
+            f"images are, or give the kubevirt-operator.yaml of {wish.version}."
+        )
+    else:
+        cause = f"It declares {declared}, and {wish.version} is wanted."
+        fix = f"Give the kubevirt-operator.yaml of {wish.version}, or ask for version: {declared}."
+    return [finding("manifest.version-differs", object=_manifest_name(wish, manifest), cause=cause, fix=fix)]
+
+
+def _about_its_place(facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
     found = []
-    name = f"Manifest of {manifest.version or wish.version}"
+    name = _manifest_name(wish, manifest)
     if manifest.namespace != facts.kubevirt_namespace:
         found.append(
             finding(
@@ -347,27 +374,6 @@ def _about_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> list[Fi
                 object=name,
                 cause=f"It is for namespace {manifest.namespace}, and {facts.kubevirt_name} is in {facts.kubevirt_namespace}.",
                 fix=f"Set manifest_namespace: {facts.kubevirt_namespace}, or give a manifest for that namespace.",
-            )
-        )
-    declared = try_parse(manifest.version)
-    if declared is None:
-        found.append(
-            finding(
-                "manifest.version-differs",
-                object=name,
-                cause=f"It declares {manifest.version or 'no version'}, and {wish.version} is wanted. virt-operator would report "
-                f"{manifest.version or 'latest'}, so nobody could tell when {wish.version} is there.",
-                fix=f"Give the manifest's operator the environment variable KUBEVIRT_VERSION={wish.version}, if that is what its "
-                f"images are, or give the kubevirt-operator.yaml of {wish.version}.",
-            )
-        )
-    elif declared != wish.version:
-        found.append(
-            finding(
-                "manifest.version-differs",
-                object=name,
-                cause=f"It declares {declared}, and {wish.version} is wanted.",
-                fix=f"Give the kubevirt-operator.yaml of {wish.version}, or ask for version: {declared}.",
             )
         )
     unknown = None in (facts.registry, manifest.registry)
@@ -381,6 +387,10 @@ def _about_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> list[Fi
             )
         )
     return found
+
+
+def _manifest_name(wish: Wish, manifest: Manifest) -> str:
+    return f"Manifest of {manifest.version or wish.version}"
 
 
 def _about_the_server(facts: Facts) -> list[Finding]:

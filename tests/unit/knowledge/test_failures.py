@@ -62,9 +62,7 @@ def test_pods_without_trouble_pulling(pods: list[dict[str, t.Any]]) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("1.7-failed-rbac", "DeploymentFailed: An error occurred during deployment: unable to update ClusterRole"),
         ("1.9-failed-stored-versions", "storedVersions"),
-        ("0.18-failed-rbac", "DeploymentFailed: "),
         ("1.6-existing-deployment", "ExistingDeployment: "),
     ],
 )
@@ -74,6 +72,27 @@ def test_what_virt_operator_says_when_it_cannot_deploy(name: str, words: str) ->
     assert (found.id, found.object) == ("upgrade.deployment-failed", "KubeVirt kubevirt/kubevirt")
     assert words in found.evidence
     assert "kubectl logs -n kubevirt" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [("0.18-failed-rbac", "v0.19.0"), ("0.55-failed-rbac", "v0.56.1"), ("1.7-failed-rbac", "v1.8.4")],
+)
+def test_permissions_that_the_operator_cannot_grant(name: str, target: str) -> None:
+    found = failures.deployment_failure(recorded(name))
+    assert found is not None
+    assert (found.id, found.object) == ("upgrade.rbac-escalation", "KubeVirt kubevirt/kubevirt")
+    assert "is attempting to grant" in found.evidence
+    assert f"method: operator and version: {target}" in found.fix
+
+
+def test_of_hundreds_of_missing_rules_the_first_ones_are_shown() -> None:
+    kubevirt = recorded("1.7-failed-rbac")
+    for condition in kubevirt["status"]["conditions"]:
+        condition["message"] += "\n{APIGroups:...}" * 500
+    found = failures.deployment_failure(kubevirt)
+    assert found is not None and len(found.evidence) < 700 and found.evidence.endswith(" …")
+    assert "\n" not in found.evidence
 
 
 @pytest.mark.parametrize("name", ["1.8-healthy", "1.8-updating", "0.17-updating", "1.7-failed-transient"])

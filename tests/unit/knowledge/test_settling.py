@@ -99,10 +99,12 @@ def handler() -> Object:
     }
 
 
-def operator_deployment() -> Object:
+def operator_deployment(version: str = "v1.8.4") -> Object:
     operator = deployment("virt-operator")
     operator["metadata"]["labels"] = {"kubevirt.io": "virt-operator"}
     del operator["metadata"]["annotations"]
+    container = {"name": "virt-operator", "image": f"quay.io/kubevirt/virt-operator:{version}"}
+    operator["spec"]["template"] = {"spec": {"containers": [container]}}
     return operator
 
 
@@ -149,9 +151,29 @@ def test_previous_version_is_still_reported_as_ready(cluster: Cluster) -> None:
     """The window after a manifest is applied: everything is ready, at the previous version."""
     cluster.kubevirt = kubevirt_at("v1.7.0")
     assert cluster.unsettled() == [
+        "the status is that of virt-operator v1.7.0, not yet of v1.8.4",
         "virt-operator reports target v1.7.0, not yet v1.8.4",
         "virt-operator reports v1.7.0 as deployed, not yet v1.8.4",
     ]
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        ("v1.7.0", ["the status is that of virt-operator v1.7.0, not yet of v1.8.4"]),
+        ("v1.8.4", []),
+        ("v1.8.4-rc.1", []),
+        ("v1.8.4-12-gabcdef0", []),
+        ("{gitVersion}", []),
+        (None, []),
+    ],
+)
+def test_status_of_the_operator_before_says_nothing_about_this_one(
+    cluster: Cluster, reported: str | None, expected: list[str]
+) -> None:
+    """As when images of the wanted version ran already under an older operator. Builds of one's own may say more than the version."""
+    cluster.set_status(operatorVersion=reported)
+    assert cluster.unsettled() == expected
 
 
 def test_nothing_is_reported_yet(cluster: Cluster) -> None:
@@ -396,6 +418,7 @@ class TestErasWithoutAField:
 
     @staticmethod
     def set_version(cluster: Cluster, version: str) -> None:
+        cluster.operator = operator_deployment(version)
         cluster.set_status(operatorVersion=version, targetKubeVirtVersion=version, observedKubeVirtVersion=version)
 
     def without_identifiers(self, cluster: Cluster, version: str) -> None:

@@ -26,7 +26,9 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.versi
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.workload_updates import HELD_ANNOTATION
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade_plan
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Cluster, Facts, Workloads
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgrade_plan import Plan, Wish
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgrade_method import Method, method_of
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgrade_plan import Plan
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgrade_wish import Wish
 
 Object = dict[str, t.Any]
 
@@ -228,22 +230,27 @@ class World:
 
     def wish(self, **changes: t.Any) -> Wish:
         """What is asked for: options at their defaults."""
-        defaults: Object = {"strict_patches": False, "image_registry": None, "restore_methods": True, "wait": True}
+        defaults: Object = {
+            **{"method": "auto", "keep_pin": True, "strict_patches": False, "image_registry": None},
+            **{"restore_methods": True, "wait": True},
+        }
         return Wish(version=Version.parse(self.version), **{**defaults, **changes})
 
     def findings(self, **wish: t.Any) -> list[Finding]:
         """What speaks against the upgrade."""
         facts, wished = self.facts(), self.wish(**wish)
         return [
-            *upgrade_plan.findings_of_the_cluster(facts, wished),
+            *upgrade_plan.findings_of_the_cluster(facts, wished, method_of(facts, wished)),
             *upgrade_plan.findings_of_the_manifest(facts, wished, self.manifest),
         ]
 
     def plan(self, **wish: t.Any) -> Plan:
         """The steps; nothing that is handed in may change by it."""
         before = copy.deepcopy((self.kubevirt, self.live, self.manifest))
-        applies = upgrade_plan.applies_of(self.manifest, self.live)
-        plan = upgrade_plan.plan_of(self.facts(), self.wish(**wish), applies, self.migrations)
+        facts, wished = self.facts(), self.wish(**wish)
+        method = method_of(facts, wished)
+        applies = upgrade_plan.applies_of(self.manifest, self.live) if method is Method.OPERATOR else []
+        plan = upgrade_plan.plan_of(facts, wished, method, applies, self.migrations)
         assert before == (self.kubevirt, self.live, self.manifest)
         return plan
 

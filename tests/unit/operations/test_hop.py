@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.hop import (
     DEPLOYMENT_FAILED_PATIENCE,
+    ESCALATION_PATIENCE,
     IMAGE_PULL_PATIENCE,
     HopJudge,
     migrations_finished,
@@ -47,6 +48,13 @@ def workload(name: str, **status: int) -> Object:
     }
 
 
+def operator(version: str = "v1.8.4", **status: int) -> Object:
+    deployment = workload("virt-operator", **status)
+    container = {"name": "virt-operator", "image": f"quay.io/kubevirt/virt-operator:{version}"}
+    deployment["spec"]["template"] = {"spec": {"containers": [container]}}
+    return deployment
+
+
 def pod(name: str, app: str, identifier: str | None = ID, waiting: str = "") -> Object:
     state: Object = {"waiting": {"reason": waiting, "message": "no such tag"}} if waiting else {"running": {}}
     return {
@@ -74,7 +82,7 @@ class View:
         self.trouble = ""
         self.shown: dict[str, list[Object]] = {
             "kubevirt": [recorded(kubevirt)],
-            "deployments": [workload(f"virt-{name}", **ready) for name in ("operator", "api", "controller")],
+            "deployments": [operator(**ready), *(workload(f"virt-{name}", **ready) for name in ("api", "controller"))],
             "daemonsets": [workload("virt-handler", desiredNumberScheduled=3, updatedNumberScheduled=3, numberReady=3)],
             "pods": [pod("virt-api-1", "virt-api"), pod("virt-handler-1", "virt-handler")],
             "migrations": [],
@@ -134,10 +142,37 @@ def test_an_old_picture_of_a_done_hop_is_not_done() -> None:
 
 
 def test_virt_operator_cannot_deploy() -> None:
-    verdict = View("1.7-failed-rbac").judged()
+    verdict = View("1.9-failed-stored-versions").judged("v1.9.0")
     assert verdict.failure is not None and verdict.failure.id == "upgrade.deployment-failed"
-    assert "attempting to grant RBAC permissions" in verdict.failure.evidence
     assert verdict.patience == DEPLOYMENT_FAILED_PATIENCE
+
+
+@pytest.mark.parametrize(
+    ("version", "patience"), [("v1.7.0", ESCALATION_PATIENCE), ("v1.8.4", DEPLOYMENT_FAILED_PATIENCE)]
+)
+def test_the_old_operator_may_lack_permissions_for_a_moment_only_while_a_new_one_is_to_come(
+    version: str, patience: float
+) -> None:
+    view = View("1.7-failed-rbac")
+    view.shown["deployments"][0] = operator(version, replicas=2, updatedReplicas=2, readyReplicas=2)
+    verdict = view.judged()
+    assert verdict.failure is not None and verdict.failure.id == "upgrade.rbac-escalation"
+    assert verdict.patience == patience
+
+
+@pytest.mark.parametrize(
+    ("kubevirt", "updated", "words"),
+    [
+        ("1.8-healthy", 1, "Deployment kubevirt/virt-operator: 1 of 2 pods updated"),
+        ("1.7-failed-rbac", 2, "the status is that of virt-operator v1.7.0, not yet of v1.8.4"),
+        ("1.8-updating", 2, ""),
+    ],
+)
+def test_the_operator_alone(kubevirt: str, updated: int, words: str) -> None:
+    view = View(kubevirt)
+    view.shown["deployments"][0] = operator(replicas=2, updatedReplicas=updated, readyReplicas=2)
+    verdict = HopJudge("kubevirt", "v1.8.4", only_operator=True)(t.cast(t.Any, view))
+    assert verdict.missing == ([words] if words else [])
 
 
 def test_what_the_old_operator_says_of_the_new_manifests_is_no_failure() -> None:

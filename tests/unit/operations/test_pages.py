@@ -53,6 +53,31 @@ def pinned_and_managed(world: World) -> None:
     }
 
 
+def pinned(world: World) -> None:
+    world.kubevirt["spec"]["imageTag"] = "v1.7.0"
+    world.set_methods("LiveMigrate")
+
+
+def behind_its_operator(world: World) -> None:
+    pinned(world)
+    world.kubevirt["status"]["operatorVersion"] = "v1.8.4"
+    world.apply_operator("v1.8.4")
+    world.rolled_out()
+
+
+def hybrid(world: World) -> None:
+    world.kubevirt = world.status("1.8-healthy", {"v1.8.4": "v1.7.0"})
+    world.kubevirt["spec"]["imageTag"] = "v1.7.0"
+    world.kubevirt["status"]["operatorVersion"] = "v1.6.0"
+    world.apply_operator("v1.6.0")
+    world.rolled_out()
+
+
+def hybrid_mended(world: World) -> None:
+    hybrid(world)
+    world.version = "v1.7.0"
+
+
 def absent(world: World) -> None:
     world.kubevirt = None
 
@@ -88,6 +113,7 @@ STATUS: dict[str, Callable[[World], None]] = {
     "degraded": status("1.8-degraded-node", operator="v1.8.4"),
     "deleting": status("1.8-deleting", operator="v1.8.4"),
     "pinned-and-managed": pinned_and_managed,
+    "hybrid": hybrid,
 }
 UPGRADE: dict[str, Callable[[World], None]] = {
     "absent": absent,
@@ -100,6 +126,10 @@ UPGRADE: dict[str, Callable[[World], None]] = {
     "late": status("1.8-updating-all-applied", operator="v1.8.4"),
     "late-held": held("LiveMigrate"),
     "refused-pinned-and-managed": pinned_and_managed,
+    "pinned": pinned,
+    "pinned-behind-its-operator": behind_its_operator,
+    "hybrid-mended": hybrid_mended,
+    "refused-hybrid": hybrid,
     "refused-skips-minor": skipping,
     "refused-another-hop": status("1.8-updating", {"v1.8.4": "v1.7.4"}, operator="v1.7.4"),
     "refused-unhealthy": status("1.8-degraded-node", OLD),

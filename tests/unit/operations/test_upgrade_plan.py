@@ -18,6 +18,8 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.stan
     findings_about_the_object,
     findings_about_workloads,
 )
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgrade_method import Method
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgrade_wish import running_version
 
 World = t.Any  # tests/unit/operations/conftest.py
 Object = dict[str, t.Any]
@@ -104,7 +106,7 @@ def test_the_running_version_is_what_was_deployed_last_or_else_what_is_being_dep
 ) -> None:
     world.apply_operator(declared)
     world.kubevirt["status"] |= {"observedKubeVirtVersion": observed, "targetKubeVirtVersion": target}
-    version = upgrade_plan.running_version(world.facts())
+    version = running_version(world.facts())
     assert (str(version) if version else None) == expected
     assert ("version.unknown" in ids(world)) is (expected is None)
 
@@ -138,9 +140,10 @@ ABOUT_THE_OBJECT: list[tuple[str, Callable[[World], None], str, str]] = [
 def test_what_is_wrong_with_the_object_itself_is_told_alone(
     world: World, id: str, change: Callable[[World], None], object: str, words: str
 ) -> None:
-    world.kubevirt["spec"]["imageTag"] = "v1.7.0"  # a second thing that would be found
+    # a second thing that would be found
+    world.operator["metadata"]["annotations"] = {"meta.helm.sh/release-name": "kv"}
     change(world)
-    found = upgrade_plan.findings_of_the_cluster(world.facts(), world.wish())
+    found = upgrade_plan.findings_of_the_cluster(world.facts(), world.wish(), Method.OPERATOR)
     assert [(one.id, one.object) for one in found] == [(id, object)]
     assert words in found[0].cause
     assert findings_about_the_object(world.facts()) == found
@@ -154,32 +157,6 @@ def test_an_operator_elsewhere_is_not_to_be_installed_again(world: World) -> Non
 
 def test_a_sound_object_has_no_findings_of_its_own(world: World) -> None:
     assert findings_about_the_object(world.facts()) == []
-
-
-@pytest.mark.parametrize(
-    ("pins", "cause", "patch"),
-    [
-        ({"imageTag": "v1.7.0"}, "imageTag=v1.7.0", "[{op: remove, path: /spec/imageTag}]"),
-        ({"imageRegistry": "r.example/kv"}, "imageRegistry=r.example/kv", "path: /spec/imageRegistry}]"),
-        (
-            {"imageTag": "v1.7.0", "imageRegistry": "r"},
-            "imageTag=v1.7.0, imageRegistry=r",
-            "path: /spec/imageRegistry}]",
-        ),
-    ],
-)
-def test_pinned(world: World, pins: dict[str, str], cause: str, patch: str) -> None:
-    world.kubevirt["spec"] |= pins
-    [found] = world.findings()
-    assert (found.id, found.acceptable) == ("upgrade.pinned", False)
-    assert cause in found.cause
-    assert "kubectl patch kubevirt kubevirt -n kubevirt --type=json -p '" in found.fix and patch in found.fix
-
-
-@pytest.mark.parametrize("pins", [{}, {"imageTag": ""}, {"imageRegistry": None}])
-def test_not_pinned(world: World, pins: dict[str, str]) -> None:
-    world.kubevirt["spec"] |= pins
-    assert world.findings() == []
 
 
 OLD = {"v1.8.4": "v1.7.0"}
@@ -355,7 +332,7 @@ def test_without_a_kubevirt_object_no_manifest_is_judged(world: World) -> None:
     world.manifest = with_namespace(world.manifest, "virt")
     facts = Facts(Cluster("https://api.example:6443", "0000"))
     assert upgrade_plan.findings_of_the_manifest(facts, world.wish(), world.manifest) == []
-    plan = upgrade_plan.plan_of(facts, world.wish(), [], [])
+    plan = upgrade_plan.plan_of(facts, world.wish(), Method.OPERATOR, [], [])
     assert (plan.steps, plan.changed, plan.from_version, plan.to_version) == ((), False, None, "v1.8.4")
 
 
@@ -495,7 +472,7 @@ class TestArrived:
         world.migrations = ["prod/a"]
         plan = world.plan(wait=wait)
         assert (plan.steps, plan.changed) == ((), False)
-        assert upgrade_plan.hop_of(world.facts(), world.wish(), []) == []
+        assert upgrade_plan.hop_of(world.facts(), world.wish(), Method.OPERATOR, []) == []
 
     @pytest.mark.parametrize("wait", [True, False])
     @pytest.mark.parametrize(
@@ -568,14 +545,14 @@ class TestInAHop:
         assert actions(late) == [HOLD, DRAIN, WAIT, RESTORE]
 
     def test_it_is_not_arrived(self, late: World) -> None:
-        [step] = upgrade_plan.hop_of(late.facts(), late.wish(), [])
+        [step] = upgrade_plan.hop_of(late.facts(), late.wish(), Method.OPERATOR, [])
         assert step["to"] == "v1.8.4"
 
 
 def test_the_path_has_this_hop_with_what_speaks_against_it(world: World) -> None:
-    world.kubevirt["spec"]["imageTag"] = "v1.7.0"
+    world.operator["metadata"]["annotations"] = {"meta.helm.sh/release-name": "kv"}
     found = world.findings()
-    assert upgrade_plan.hop_of(world.facts(), world.wish(), found) == [
+    assert upgrade_plan.hop_of(world.facts(), world.wish(), Method.OPERATOR, found) == [
         {
             "from": "v1.7.0",
             "to": "v1.8.4",
