@@ -20,9 +20,9 @@ KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
 OPERATOR = ("deployment", "virt-operator", "-n", "kubevirt")
 
 
-def install(running: Lab, how: str, tmp_path: Path, methods: list[str] | None = None) -> None:
-    """KubeVirt 1.7.0 with VMs, by a manifest with an entry that the next one does not have."""
-    install_operator(running, how, with_old_entry(Path(lab("manifest", FROM)), tmp_path / "old.yaml"))
+def install(running: Lab, how: str, tmp_path: Path, methods: list[str] | None = None, version: str = FROM) -> None:
+    """KubeVirt with VMs, by a manifest with an entry that the next one does not have."""
+    install_operator(running, how, with_old_entry(Path(lab("manifest", version)), tmp_path / "old.yaml"))
     running.wait_for("Available", "deployment/virt-operator", "-n", "kubevirt", seconds=300)
     cr = yaml.safe_load(lab("cr"))
     if methods:

@@ -1,0 +1,99 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The update by spec.imageTag where it goes wrong: refused beforehand, recognised afterwards, and mended."""
+
+from __future__ import annotations
+
+import datetime
+import time
+import typing as t
+from pathlib import Path
+
+from tests.support.guests import running_guests
+from tests.support.kubevirt import FROM, KUBEVIRT, TO, assert_arrived, install, wait_until
+from tests.support.lab import Json, Lab, Result, lab, mutating
+
+OLD = "v1.6.0"
+MISSING = "upgrade.missing-permissions"
+SECONDS_TO_FAIL = 15
+"""Within this time after virt-operator said that it cannot deploy, the run ends."""
+
+
+def test_a_hybrid_is_refused_and_recognised_and_mended_and_so_are_missing_permissions(
+    running: Lab, tmp_path: Path
+) -> None:
+    lab("release", OLD, "--name", running.name)
+    install(running, "kubectl apply", tmp_path, version=OLD)
+    before = running_guests(str(running.kubeconfig))
+
+    refused = without_a_write(running, FROM, method="image_tag")
+    assert refused.finding_ids[0] == "upgrade.makes-hybrid", refused.message
+
+    running.kubectl("patch", *KUBEVIRT, "--type=merge", "-p", f'{{"spec": {{"imageTag": "{FROM}"}}}}')
+    wait_until(lambda: image_of(running, "virt-api").endswith(FROM), seconds=300)
+    status = running.module("kubevirt_info", {})
+    assert status.finding("kubevirt.hybrid")["level"] == "warning"
+    assert "kubevirt.hybrid" in running.playbook("status").stdout
+    assert without_a_write(running, FROM, method="image_tag").finding_ids[0] == "kubevirt.hybrid"
+
+    mended = upgraded(running, FROM, method="operator")
+    assert mended.code == 0, mended.message
+    assert_arrived(running, FROM)
+    assert tag(running) == FROM
+    assert "kubevirt.hybrid" not in running.module("kubevirt_info", {}).finding_ids
+
+    refused = without_a_write(running, TO, method="image_tag")
+    print(refused.message)
+    assert refused.finding_ids[0] == MISSING
+    assert "backup.kubevirt.io" in refused.finding(MISSING)["evidence"]
+
+    failed = upgraded(running, TO, method="image_tag", accept=[MISSING])
+    seconds = time.time() - said_that_it_failed(running)
+    print(f"{failed.message}\nended {seconds:.1f} s after the KubeVirt object said DeploymentFailed")
+    assert failed.code != 0
+    assert failed.finding_ids[0] == "upgrade.rbac-escalation"
+    assert "Run with method: operator" in failed.message and "run the same again" not in failed.message
+    assert seconds <= SECONDS_TO_FAIL
+
+    healed = upgraded(running, TO, method="operator")
+    assert healed.code == 0, healed.message
+    assert_arrived(running, TO)
+    assert tag(running) == TO
+    assert running_guests(str(running.kubeconfig)) == before
+
+
+def upgraded(running: Lab, version: str, *, check: bool = False, **options: t.Any) -> Result:
+    return running.module(
+        "kubevirt_upgrade", {"version": version, "manifest": lab("manifest", version), **options}, check=check
+    )
+
+
+def without_a_write(running: Lab, version: str, **options: t.Any) -> Result:
+    """A refused run, in check mode and without it: no request of ours writes."""
+    position = running.audit_position()
+    upgraded(running, version, check=True, **options)
+    result = upgraded(running, version, **options)
+    assert running.audited(position), "the audit log has nothing of us"
+    assert mutating(running.audited(position)) == []
+    assert result.code != 0, result.data
+    return result
+
+
+def tag(running: Lab) -> str | None:
+    return t.cast("str | None", running.get(*KUBEVIRT)["spec"].get("imageTag"))
+
+
+def image_of(running: Lab, deployment: str) -> str:
+    spec: Json = running.get("deployment", deployment, "-n", "kubevirt")["spec"]
+    return t.cast(str, spec["template"]["spec"]["containers"][0]["image"])
+
+
+def said_that_it_failed(running: Lab) -> float:
+    """When virt-operator first said so, by its own clock, which is this machine's."""
+    conditions = running.get(*KUBEVIRT)["status"]["conditions"]
+    available = next(one for one in conditions if one["type"] == "Available")
+    assert available["reason"] == "DeploymentFailed"
+    moment = datetime.datetime.fromisoformat(available["lastTransitionTime"].replace("Z", "+00:00"))
+    return moment.timestamp()
