@@ -9,14 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.guests import running_guests
-from tests.support.kubevirt import FROM, KUBEVIRT, TO, assert_arrived, install, wait_until
+from tests.support.kubevirt import FROM, KUBEVIRT, LIVE_MIGRATE, TO, assert_arrived, install, wait_until
 from tests.support.lab import Lab, lab, mutating
 
 
 def test_pinned_behind_its_operator(running: Lab, tmp_path: Path) -> None:
     """Check mode writes nothing and predicts what the run does; no VM is touched."""
-    install(running, "kubectl apply --server-side", tmp_path, methods=["LiveMigrate"])
-    running.kubectl("patch", *KUBEVIRT, "--type=merge", "-p", f'{{"spec": {{"imageTag": "{FROM}"}}}}')
+    install(running, "kubectl apply --server-side", tmp_path, workloadUpdateStrategy=LIVE_MIGRATE, imageTag=FROM)
     running.kubectl("apply", "--server-side", "--force-conflicts", "-f", lab("manifest", TO))
     wait_until(lambda: status(running)["operatorVersion"] == TO, seconds=300)
     wait_until(lambda: running.module("kubevirt_info", {}).data["state"] == "healthy", seconds=600)

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from tests.support.guests import running_guests
 from tests.support.install import OLD_ENTRY
-from tests.support.kubevirt import KUBEVIRT, OPERATOR, TO, assert_arrived, install, wait_until
+from tests.support.kubevirt import KUBEVIRT, LIVE_MIGRATE, OPERATOR, TO, assert_arrived, install, wait_until
 from tests.support.lab import ROOT, Lab, lab, mutating, playbook_environment
 
 
 def test_with_live_migrate_set_and_killed_on_the_way(running: Lab, tmp_path: Path) -> None:
     """Installed by kubectl create. No VM is migrated before the hop is verified, and the methods come back."""
-    install(running, "kubectl create", tmp_path, methods=["LiveMigrate"])
+    install(running, "kubectl create", tmp_path, workloadUpdateStrategy=LIVE_MIGRATE)
     manifest = lab("manifest", TO)
     before = running_guests(str(running.kubeconfig))
     start = running.audit_position()

@@ -9,15 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.guests import running_guests
-from tests.support.kubevirt import TO, assert_arrived, install, wait_until
+from tests.support.kubevirt import FROM, KUBEVIRT, TO, assert_arrived, install, wait_until
 from tests.support.lab import Lab, lab, mutating
 
 REQUESTS_OF_A_SECOND_RUN = 25
 
 
 def test_installed_by_kubernetes_core_and_run_twice(running: Lab, tmp_path: Path) -> None:
-    """The prediction is what happens; the VMs are left alone; a second run has nothing to do, in few requests."""
-    install(running, "kubernetes.core.k8s", tmp_path)
+    """The prediction is what happens, a pin moves along; the VMs are left alone; a second run has nothing to do, in few requests."""
+    install(running, "kubernetes.core.k8s", tmp_path, imageTag=FROM)
     before = running_guests(str(running.kubeconfig))
     wish = {"version": TO, "manifest": lab("manifest", TO)}
 
@@ -26,7 +26,9 @@ def test_installed_by_kubernetes_core_and_run_twice(running: Lab, tmp_path: Path
     assert done.code == 0, done.message
     for key in ("changed", "diff", "actions", "path", "from_version", "to_version"):
         assert done.data[key] == predicted.data[key], key
+    assert {"wait-operator", "set-image-tag"} < {one["action"] for one in done.data["actions"]}
     assert_arrived(running, TO)
+    assert running.get(*KUBEVIRT)["spec"]["imageTag"] == TO
     assert running_guests(str(running.kubeconfig)) == before
     wait_until(lambda: running.module("kubevirt_info", {}).data["workloads"]["outdated"] == len(before))
 

@@ -20,13 +20,15 @@ KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
 OPERATOR = ("deployment", "virt-operator", "-n", "kubevirt")
 
 
-def install(running: Lab, how: str, tmp_path: Path, methods: list[str] | None = None, version: str = FROM) -> None:
-    """KubeVirt with VMs, by a manifest with an entry that the next one does not have."""
+LIVE_MIGRATE = {"workloadUpdateMethods": ["LiveMigrate"]}
+
+
+def install(running: Lab, how: str, tmp_path: Path, version: str = FROM, **spec: t.Any) -> None:
+    """KubeVirt with VMs, by a manifest with an entry that the next one does not have. ``spec`` is for the KubeVirt object."""
     install_operator(running, how, with_old_entry(Path(lab("manifest", version)), tmp_path / "old.yaml"))
     running.wait_for("Available", "deployment/virt-operator", "-n", "kubevirt", seconds=300)
     cr = yaml.safe_load(lab("cr"))
-    if methods:
-        cr["spec"]["workloadUpdateStrategy"] = {"workloadUpdateMethods": methods}
+    cr["spec"] |= spec
     wait_until(lambda: running.succeeds("create", "-f", "-", stdin=yaml.safe_dump(cr)), seconds=60)
     wait_until(lambda: running.module("kubevirt_info", {}).data["state"] == "healthy", seconds=600)
     lab("vm", "create", "5", "--name", running.name)
