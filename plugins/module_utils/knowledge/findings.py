@@ -91,6 +91,7 @@ CATALOGUE: dict[str, Kind] = {
     "version.downgrade": _blocker("KubeVirt does not support going back to an older version."),
     "version.not-latest-patch": Kind("warning", True, "A later patch of the wanted minor is known."),
     "version.skips-minor": _blocker("KubeVirt supports only updates to the next minor version."),
+    "version.unavailable": _blocker("The wanted release, or one on the way to it, cannot be had."),
     "version.unknown": _blocker("The running version cannot be told."),
     "version.withdrawn": _blocker("The wanted release was withdrawn by KubeVirt."),
     "workloads.methods-held": Kind("warning", True, "An unfinished upgrade holds the workload update methods empty."),

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private to the collection. KubeVirt's releases from the first that can be updated on.
+"""Private to the collection. KubeVirt's releases from the first that can be updated on: which there are, and for what.
+
+``KNOWN`` is what this collection knows. A user's releases file adds to it or narrows it (``releases_file``), so that a
+new KubeVirt needs no new collection.
 
 Dates are those of the tagged commits of kubevirt/kubevirt. From 0.56 on, the Kubernetes versions are those of its
 support matrix (docs/kubernetes-compatibility.md, and releases/k8s-support-matrix.md of kubevirt/sig-release). Before
@@ -11,31 +14,113 @@ support matrix (docs/kubernetes-compatibility.md, and releases/k8s-support-matri
 
 from __future__ import annotations
 
-import typing as t
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from .versions import Version
+from .kubernetes_versions import KubernetesRange, KubernetesVersion
+from .versions import Version, next_minor_line
 
 
 @dataclass(frozen=True)
 class Release:
-    """One minor release with its patches."""
+    """One minor release.
+
+    Attributes:
+        minor: Such as 1.8.
+        versions: What can be had of it, ascending; empty where a releases file leaves the minor out.
+        kubernetes: The Kubernetes versions that it is for.
+        latest_date: Of the latest patch; empty where it is not known.
+    """
 
     minor: str
-    first: Version
-    latest: Version
-    latest_date: str
-    kubernetes_min: str
-    kubernetes_max: str
+    versions: tuple[Version, ...]
+    kubernetes: KubernetesRange
+    latest_date: str = ""
+
+    @cached_property
+    def latest(self) -> Version | None:
+        """The latest patch that can be had; a pre-release only where there is nothing else."""
+        return max(self.versions, key=lambda version: (not version.prerelease, version), default=None)
+
+
+@dataclass(frozen=True)
+class Releases:
+    """The releases that there are, for one run.
+
+    Attributes:
+        minors: Ascending.
+        withdrawn: Why each withdrawn release was withdrawn, by its version.
+        closed: Nothing but ``versions`` of the minors can be had. Otherwise later patches may have come out since.
+    """
+
+    minors: tuple[Release, ...]
+    withdrawn: Mapping[str, str]
+    closed: bool = False
+
+    @cached_property
+    def _by_minor(self) -> Mapping[str, Release]:
+        return {release.minor: release for release in self.minors}
+
+    def release_of(self, version: Version) -> Release | None:
+        """The minor release that ``version`` belongs to; None where it is not known."""
+        return self._by_minor.get(version.minor_line)
+
+    def next_minor(self, version: Version) -> Release | None:
+        """The minor release after that of ``version``; None where it is not known."""
+        return self._by_minor.get(next_minor_line(version))
+
+    def latest_patch(self, version: Version) -> Version | None:
+        """The latest patch of ``version``'s minor that can be had; None where there is none."""
+        release = self.release_of(version)
+        return release.latest if release else None
+
+    def kubernetes_of(self, version: Version) -> KubernetesRange | None:
+        """The Kubernetes versions that ``version`` is for; None where its minor is not known."""
+        release = self.release_of(version)
+        return release.kubernetes if release else None
+
+    def lists(self, version: Version) -> bool:
+        """Whether ``version`` is named, and so surely exists."""
+        release = self.release_of(version)
+        return release is not None and version in release.versions
+
+    def offers(self, version: Version) -> bool:
+        """Whether ``version`` can be had, as far as is known."""
+        if str(version) in self.withdrawn:
+            return False
+        return self.lists(version) or (not self.closed and self.release_of(version) is not None)
+
+    def nearest(self, text: str, after: Version) -> Version | None:
+        """The listed version later than ``after`` that ``text`` is most like, such as v1.8.4 for v1.84; None if none is."""
+        later = {str(one): one for release in self.minors for one in release.versions if one > after}
+        alike = difflib.get_close_matches(text, later, n=1)
+        return later[alike[0]] if alike else None
+
+
+WITHDRAWN: Mapping[str, str] = {
+    "v0.47.0": "It prevented updates; v0.47.1 replaces it (kubevirt/kubevirt#6565, #6775).",
+}
+
+# From this minor on, the support matrix says which Kubernetes versions each is for.
+_FIRST_PROMISED = (0, 56)
 
 
 def _release(first: str, latest: str, latest_date: str, kubernetes_min: str, kubernetes_max: str) -> Release:
-    version = Version.parse(first)
-    return Release(version.minor_line, version, Version.parse(latest), latest_date, kubernetes_min, kubernetes_max)
+    """A row of the table. Between the first and the latest patch of a minor KubeVirt left out no number."""
+    low, high = Version.parse(first), Version.parse(latest)
+    patches = [Version(low.major, low.minor, patch) for patch in range(low.patch, high.patch + 1)]
+    versions = tuple(version for version in patches if str(version) not in WITHDRAWN)
+    kubernetes = KubernetesRange(
+        KubernetesVersion.parse(kubernetes_min),
+        KubernetesVersion.parse(kubernetes_max),
+        promised=(low.major, low.minor) >= _FIRST_PROMISED,
+    )
+    return Release(low.minor_line, versions, kubernetes, latest_date)
 
 
-RELEASES: tuple[Release, ...] = (
+_RELEASES = (
     _release("v0.17.0", "v0.17.4", "2019-06-25", "1.10", "1.13"),
     _release("v0.18.0", "v0.18.1", "2019-06-12", "1.11", "1.13"),
     _release("v0.19.0", "v0.19.0", "2019-07-04", "1.11", "1.13"),
@@ -91,31 +176,17 @@ RELEASES: tuple[Release, ...] = (
     _release("v1.9.0", "v1.9.0", "2026-07-27", "1.34", "1.36"),
 )
 
-WITHDRAWN: Mapping[str, str] = {
-    "v0.47.0": "It prevented updates; v0.47.1 replaces it (kubevirt/kubevirt#6565, #6775).",
-}
-
-_BY_MINOR: t.Final = {release.minor: release for release in RELEASES}
-
-
-def release_of(version: Version) -> Release | None:
-    """The minor release that ``version`` belongs to; None where this table does not have it."""
-    return _BY_MINOR.get(version.minor_line)
+KNOWN = Releases(_RELEASES, WITHDRAWN)
 
 
 def latest_patch(version: Version) -> Version | None:
-    """The latest known patch of ``version``'s minor; None where this table does not have the minor."""
-    release = release_of(version)
-    return release.latest if release else None
+    """The latest known patch of ``version``'s minor; None where this collection does not know the minor."""
+    return KNOWN.latest_patch(version)
 
 
 def next_minor(version: Version) -> Release | None:
-    """The minor release after that of ``version``; None where this table does not have it."""
-    minors = [release.minor for release in RELEASES]
-    if version.minor_line not in minors:
-        return None
-    following = minors.index(version.minor_line) + 1
-    return RELEASES[following] if following < len(RELEASES) else None
+    """The minor release after that of ``version``; None where this collection does not know it."""
+    return KNOWN.next_minor(version)
 
 
 REGISTRY = "quay.io/kubevirt"

@@ -109,14 +109,13 @@ def hop(from_version: Version, to_version: Version) -> Hop:
         return Hop.DOWNGRADE
     if from_version.minor_line == to_version.minor_line:
         return Hop.PATCH
-    return Hop.MINOR if _is_next_minor(from_version, to_version) else Hop.SKIP
+    return Hop.MINOR if to_version.minor_line == next_minor_line(from_version) else Hop.SKIP
 
 
-def _is_next_minor(from_version: Version, to_version: Version) -> bool:
+def next_minor_line(version: Version) -> str:
+    """The minor release that follows that of ``version``, such as 1.9 for v1.8.4."""
     # 1.0 followed 0.59. Nobody knows yet which minor a 2.0 will follow.
-    if (from_version.minor_line, to_version.minor_line) == ("0.59", "1.0"):
-        return True
-    return (from_version.major, from_version.minor + 1) == (to_version.major, to_version.minor)
+    return "1.0" if version.minor_line == "0.59" else f"{version.major}.{version.minor + 1}"
 
 
 def before_first_supported(version: Version) -> bool:

@@ -107,6 +107,13 @@ def test_hop(from_version: str, to_version: str, expected: Hop) -> None:
     assert versions.hop(Version.parse(from_version), Version.parse(to_version)) is expected
 
 
+@pytest.mark.parametrize(
+    ("text", "following"), [("v1.8.4", "1.9"), ("v1.9.0", "1.10"), ("v0.59.2", "1.0"), ("v0.9.1", "0.10")]
+)
+def test_next_minor_line(text: str, following: str) -> None:
+    assert versions.next_minor_line(Version.parse(text)) == following
+
+
 def test_names_of_hops() -> None:
     assert [hop.value for hop in Hop] == ["none", "patch", "minor", "skip", "downgrade"]
 
