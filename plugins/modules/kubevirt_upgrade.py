@@ -37,9 +37,23 @@ options:
   version:
     description:
       - The version to go to, for example V(v1.8.4).
-      - KubeVirt supports a later patch of the running minor version, and the next minor version; nothing else.
+      - KubeVirt supports a later patch of the running minor version, and the next minor version; nothing else. To a version further
+        on leads a path of several hops, which RV(path) names. One run makes the first of them.
     type: str
     required: true
+  path:
+    description:
+      - The versions to stop at on the way, in their order, the last one being O(version). Those that are behind the running version
+        are left out, so that a run can be repeated.
+      - The default is the latest patch of every minor version in between.
+    type: list
+    elements: str
+    default: []
+  releases:
+    description:
+      - A file that says which releases of KubeVirt there are besides, or instead of, those that this collection knows; or its text.
+        See U(https://github.com/kubevirt/kubevirt.lifecycle/blob/main/docs/releases.md).
+    type: str
   method:
     description:
       - How to update the control plane.
@@ -68,11 +82,13 @@ options:
   manifest:
     description:
       - The C(kubevirt-operator.yaml) of that version, as a path, an C(https://) address, or its text.
+      - For a path of several hops, a path or address with C({version}) in it, or a folder with C(v1.8.4/kubevirt-operator.yaml) and
+        so on. All are read and checked before the first write.
       - A path is looked up on the controller, relative ones where Ansible looks for files. The file may be vaulted.
       - The default is the address of KubeVirt's own release.
     type: str
   manifest_checksum:
-    description: What the manifest's checksum must be, as V(sha256:<hex>) or V(sha512:<hex>).
+    description: What the manifest's checksum must be, as V(sha256:<hex>) or V(sha512:<hex>). Only for a path of one hop.
     type: str
   manifest_validate_certs:
     description: Whether the certificate of the manifest's address is checked.
@@ -191,7 +207,9 @@ to_version:
   type: str
   sample: v1.8.4
 path:
-  description: The hops to the wanted version; empty when KubeVirt is there already. One run makes the first.
+  description:
+    - The hops to the wanted version; empty when KubeVirt is there already. One run makes the first. A blocker of a later hop stops the
+      run as well, as long as it is not accepted.
   returned: when the cluster was read
   type: list
   elements: dict
@@ -204,6 +222,12 @@ path:
       type: str
     method:
       description: How it is made, V(operator) or V(image_tag); see O(method).
+      type: str
+    why:
+      description: Why the path stops at this version.
+      type: str
+    kubernetes:
+      description: What Kubernetes needs first, or why it does not fit; empty when it fits.
       type: str
     findings:
       description: What was found for this hop.

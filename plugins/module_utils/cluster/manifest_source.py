@@ -50,6 +50,15 @@ def read_manifest(manifest: str, *, validate_certs: bool, ca_path: str | None, h
     return _from_disk(manifest)
 
 
+def read_given_text(option: str, given: str) -> str:
+    """What an option says, itself or in the file that it names.
+
+    Raises:
+        ManifestUnavailable: The file cannot be read, or is larger than 8 MiB.
+    """
+    return given if is_text(given) else _from_disk(given, option).decode("utf-8", errors="replace")
+
+
 def _downloaded(url: str, *, validate_certs: bool, ca_path: str | None, has_checksum: bool) -> bytes:
     scheme = url.split("://", 1)[0].lower()
     if scheme not in ("https", "http"):
@@ -80,13 +89,13 @@ def _refuse_unprotected(url: str, final: str, has_checksum: bool) -> None:
         )
 
 
-def _from_disk(path: str) -> bytes:
+def _from_disk(path: str, option: str = "manifest") -> bytes:
     try:
         with open(os.path.expanduser(path), "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ManifestUnavailable(
-            f"manifest: the file {path} cannot be read: {error.strerror}. Give a path that exists, an https address, or the text."
+            f"{option}: the file {path} cannot be read: {error.strerror}. Give a path that exists, or the text."
         ) from error
     return _bounded(data, path)
 

@@ -52,6 +52,8 @@ def _blocker(summary: str, acceptable: bool = False) -> Kind:
 CATALOGUE: dict[str, Kind] = {
     "cluster.no-server-side-apply": _blocker("The Kubernetes version has no server-side apply."),
     "cluster.wrong-uid": _blocker("This is not the cluster that expected_cluster_uid names."),
+    "kubernetes.too-new": Kind("warning", True, "Kubernetes is newer than what the wanted version is for."),
+    "kubernetes.too-old": _blocker("The wanted version needs a newer Kubernetes.", acceptable=True),
     "kubevirt.absent": _blocker("There is no KubeVirt object in the cluster."),
     "kubevirt.deleting": _blocker("The KubeVirt object is being deleted."),
     "kubevirt.hybrid": _blocker("Images of one version run with the manifests of another."),

@@ -59,7 +59,6 @@ def run(api: Api, params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock
     if wrong:
         return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
     facts = observe(api, cluster, name=params["name"], namespace=params["namespace"])
-    kubernetes_version = api.get("/version")["gitVersion"]
     return Outcome(
         cluster.as_dict(),
         facts.state,
@@ -69,7 +68,7 @@ def run(api: Api, params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock
         elapsed=clock.now() - started,
         page=status_page,
         extra={
-            "kubernetes_version": kubernetes_version,
+            "kubernetes_version": facts.kubernetes,
             "explanation": facts.explanation,
             "kubevirts": [object_name(one) for one in facts.kubevirts],
             "kubevirt": _kubevirt(facts),

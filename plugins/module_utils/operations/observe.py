@@ -58,6 +58,7 @@ class Facts:
         kubevirts: Every KubeVirt object that was looked for.
         kubevirt: The one that matters; None when there is none, or more than one.
         operator: Deployment virt-operator in its namespace.
+        kubernetes: The version of the API server, as it says it.
     """
 
     cluster: Cluster
@@ -69,6 +70,7 @@ class Facts:
     crd: Json | None = None
     hyperconvergeds: tuple[Json, ...] = ()
     workloads: Workloads = Workloads()
+    kubernetes: str = ""
 
     @property
     def state(self) -> str:
@@ -165,8 +167,9 @@ def observe(api: Api, cluster: Cluster, *, name: str | None = None, namespace: s
     """
     groups = {group["name"]: [v["version"] for v in group["versions"]] for group in api.get("/apis")["groups"]}
     served = next((version for version in API_VERSIONS if version in groups.get("kubevirt.io", [])), None)
+    kubernetes = api.get("/version")["gitVersion"]
     if served is None:
-        return Facts(cluster)
+        return Facts(cluster, kubernetes=kubernetes)
     prefix = f"/apis/kubevirt.io/{served}"
     kubevirts = tuple(one for one in _kubevirts(api, prefix, namespace) if name in (None, one["metadata"]["name"]))
     kubevirt = kubevirts[0] if len(kubevirts) == 1 else None
@@ -181,6 +184,7 @@ def observe(api: Api, cluster: Cluster, *, name: str | None = None, namespace: s
         crd=_crd(api) if home else None,
         hyperconvergeds=_hyperconvergeds(api, groups.get("hco.kubevirt.io", [])),
         workloads=_workloads(api, prefix),
+        kubernetes=kubernetes,
     )
 
 

@@ -11,23 +11,26 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ApiError, ClusterError, Conflict, ManifestUnavailable, NotFound, Unreachable
-from ..cluster.manifest_source import is_text, read_manifest
+from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound, Unreachable
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
 from ..knowledge.conditions import reconciled_generation, target_version
 from ..knowledge.findings import Finding, finding, unknown_ids
 from ..knowledge.image_tag import tag_patch
 from ..knowledge.launchers import unfinished_migrations
-from ..knowledge.manifest import Manifest, ManifestError, checksum_matches, parse, with_namespace, with_registry
-from ..knowledge.objects import path_of
+from ..knowledge.manifest import Manifest
+from ..knowledge.objects import path_of as api_path_of
+from ..knowledge.paths import version_of
+from ..knowledge.releases import Releases
 from ..knowledge.versions import Version, VersionError, try_parse
+from .given_files import load_manifest, load_releases
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .outcome import InvalidOption, Outcome, Report, listed, mistake, phase, refusal, told
 from .pages import upgrade_page
+from .route import Leg, legs_of, path_of
 from .standing_findings import findings_about_workloads
-from .upgrade_method import Method, check_options_of_image_tag, findings_about_permissions, method_of
+from .upgrade_method import Method, findings_about_permissions
 from .upgrade_plan import (
     Plan,
     Step,
@@ -35,9 +38,7 @@ from .upgrade_plan import (
     applies_of,
     diff_of,
     findings_of_its_version,
-    findings_of_the_cluster,
     findings_of_the_manifest,
-    hop_of,
     moves_the_control_plane,
     plan_of,
 )
@@ -58,6 +59,8 @@ WEBHOOK_PAUSE = 10.0
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "version": {"type": "str", "required": True},
+    "path": {"type": "list", "elements": "str", "default": []},
+    "releases": {"type": "str"},
     "method": {"type": "str", "default": "auto", "choices": ["auto", "operator", "image_tag"]},
     "pin": {"type": "str", "default": "keep", "choices": ["keep", "remove"]},
     "manifest": {"type": "str"},
@@ -94,31 +97,27 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
         ClusterError: The cluster or the manifest cannot be read.
     """
     started = clock.now()
-    wish = _wish(params)
     _check(params)
+    wish = _wish(params)
     cluster = cluster_of(api)
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
         return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
     facts = _caught_up(api, cluster, clock)
     outcome = _outcome(facts, wish)
-    method = method_of(facts, wish)
-    if method is Method.IMAGE_TAG:
-        check_options_of_image_tag(facts, wish)
-    against = findings_of_the_cluster(facts, wish, method)
-    if arrived(facts, wish.version) or not refusal(against, params["accept"]):
-        manifest = load_manifest(params, wish.version)
-        if method is Method.OPERATOR:
-            against += findings_of_the_manifest(facts, wish, manifest)
-        else:
-            against += [*findings_of_its_version(wish, manifest), *_about_permissions(api, facts, wish, manifest)]
-        plan = _plan(api, facts, wish, method, manifest)
+    legs = legs_of(facts, wish)
+    this = legs[0]
+    if arrived(facts, this.wish.version) or not refusal(_against(legs), params["accept"]):
+        for leg in legs:
+            _look_into_the_manifest(api, facts, leg, params, is_one_of_several=len(legs) > 1)
+        plan = _plan(api, facts, this)
     else:
-        plan = Plan((), outcome.from_version, str(wish.version))
-    outcome.path = hop_of(facts, wish, method, against)
+        plan = Plan((), outcome.from_version, str(this.wish.version))
+    against = this.findings
+    outcome.path = path_of(facts, legs)
     outcome.findings = [*against, *findings_about_workloads(facts)]
-    if plan.steps or not arrived(facts, wish.version):
-        outcome.failure = refusal(against, params["accept"])
+    if plan.steps or not arrived(facts, this.wish.version):
+        outcome.failure = refusal(_against(legs), params["accept"])
     if not outcome.failure:
         outcome.changed, outcome.diff, outcome.actions = plan.changed, diff_of(plan.steps), actions_of(plan.steps)
         if not check_mode and plan.steps:
@@ -138,6 +137,22 @@ def _outcome(facts: Facts, wish: Wish) -> Outcome:
     )
 
 
+def _against(legs: Sequence[Leg]) -> list[Finding]:
+    return [one for leg in legs for one in leg.findings]
+
+
+def _look_into_the_manifest(
+    api: Api, facts: Facts, leg: Leg, params: Params, *, is_one_of_several: bool
+) -> None:
+    manifest = load_manifest(params, leg.wish.version, is_one_of_several=is_one_of_several)
+    leg.manifest = manifest
+    if leg.method is Method.OPERATOR:
+        leg.findings += findings_of_the_manifest(facts, leg.wish, manifest)
+    else:
+        leg.findings += findings_of_its_version(leg.wish, manifest)
+        leg.findings += _about_permissions(api, facts, leg.wish, manifest)
+
+
 def _about_permissions(api: Api, facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
     rbac = "/apis/rbac.authorization.k8s.io/v1"
     paths = (
@@ -147,53 +162,29 @@ def _about_permissions(api: Api, facts: Facts, wish: Wish, manifest: Manifest) -
     return findings_about_permissions(facts, wish, manifest, [api.get_or_none(path) for path in paths])
 
 
-def _plan(api: Api, facts: Facts, wish: Wish, method: Method, manifest: Manifest) -> Plan:
-    applies = _applies(api, facts, manifest) if method is Method.OPERATOR else []
-    migrations = _migrations(api, facts) if moves_the_control_plane(facts, wish, method, applies) else []
-    return plan_of(facts, wish, method, applies, migrations)
+def _plan(api: Api, facts: Facts, leg: Leg) -> Plan:
+    by_operator = leg.method is Method.OPERATOR and leg.manifest is not None
+    applies = _applies(api, facts, leg.manifest) if by_operator and leg.manifest else []
+    migrations = _migrations(api, facts) if moves_the_control_plane(facts, leg.wish, leg.method, applies) else []
+    return plan_of(facts, leg.wish, leg.method, applies, migrations)
 
 
 def _applies(api: Api, facts: Facts, manifest: Manifest) -> list[Step]:
-    known = {path_of(one): one for one in (facts.operator, facts.namespace, facts.crd) if one}
-    live = {path: known.get(path) or api.get_or_none(path) for path in map(path_of, manifest.objects)}
+    known = {api_path_of(one): one for one in (facts.operator, facts.namespace, facts.crd) if one}
+    live = {path: known.get(path) or api.get_or_none(path) for path in map(api_path_of, manifest.objects)}
     return applies_of(manifest, live)
 
 
-def load_manifest(params: Params, version: Version) -> Manifest:
-    """The manifest that the options describe, with the registry and namespace that it will be applied with.
-
-    Raises:
-        ManifestUnavailable: It cannot be read, has another checksum, or is not kubevirt-operator.yaml.
-    """
-    origin = params["manifest"] or releases.manifest_url(version)
-    checksum = params["manifest_checksum"]
-    data = read_manifest(
-        origin,
-        validate_certs=params["manifest_validate_certs"],
-        ca_path=params["manifest_ca_path"],
-        has_checksum=bool(checksum),
-    )
-    name = "the given text" if is_text(origin) else origin
-    try:
-        if checksum and not checksum_matches(data, checksum):
-            raise ManifestError(f"its checksum is not {checksum}. Get the file again, or correct manifest_checksum")
-        manifest = parse(data.decode("utf-8", errors="replace"))
-        if params["image_registry"]:
-            manifest = with_registry(manifest, params["image_registry"])
-        if params["manifest_namespace"]:
-            manifest = with_namespace(manifest, params["manifest_namespace"])
-    except ManifestError as error:
-        raise ManifestUnavailable(f"manifest: {name} cannot be used: {error}") from error
-    return manifest
-
-
 def _wish(params: Params) -> Wish:
-    try:
-        version = Version.parse(params["version"])
-    except VersionError as error:
-        raise InvalidOption(f"version: {error}") from error
+    releases = load_releases(params)
+    path = [_version("path", text, releases) for text in params["path"]]
+    version = _version("version", params["version"], releases)
+    if path and path[-1] != version:
+        raise InvalidOption(f"path: it ends at {path[-1]}, and version is {version}. Let both be the same.")
     return Wish(
         version=version,
+        path=tuple(path),
+        releases=releases,
         method=params["method"],
         keep_pin=params["pin"] == "keep",
         strict_patches=params["strict_patches"],
@@ -201,6 +192,13 @@ def _wish(params: Params) -> Wish:
         restore_methods=params["workload_methods_after"] == "restore",
         wait=params["wait"],
     )
+
+
+def _version(option: str, text: str, known: Releases) -> Version:
+    try:
+        return version_of(text, known, after=Version(0, 17, 0))
+    except VersionError as error:
+        raise InvalidOption(f"{option}: {error}") from error
 
 
 def _check(params: Params) -> None:

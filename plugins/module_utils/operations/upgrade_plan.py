@@ -14,13 +14,13 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..knowledge import field_ownership, releases, workload_updates
+from ..knowledge import field_ownership, workload_updates
 from ..knowledge.conditions import State, explanation, observed_version, state_of, target_version
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import keeps_own_manifests
 from ..knowledge.manifest import Manifest, declared_version
 from ..knowledge.objects import object_name, path_of
-from ..knowledge.versions import Hop, Version, before_first_supported, hop, try_parse
+from ..knowledge.versions import Hop, Version, hop, try_parse
 from .observe import Facts
 from .outcome import listed
 from .standing_findings import findings_about_owners, findings_about_the_object
@@ -98,12 +98,11 @@ def _together(first: Object | None, second: Object | None) -> Object | None:
 
 
 def findings_of_the_cluster(facts: Facts, wish: Wish, method: Method) -> list[Finding]:
-    """What speaks against this upgrade whatever the manifest says, the most fundamental first."""
+    """What speaks against this hop whatever the manifest says, the most fundamental first."""
     about_the_object = findings_about_the_object(facts)
     if about_the_object or facts.kubevirt is None:
         return about_the_object
     return [
-        *_about_versions(facts, wish),
         *findings_of_the_method(facts, wish, method),
         *_about_health(facts, facts.kubevirt, wish),
         *findings_about_owners(facts),
@@ -199,101 +198,6 @@ def _tagging(facts: Facts, now: str | None, afterwards: str | None) -> list[Step
 
 def _operator_name(facts: Facts) -> str:
     return f"Deployment {facts.kubevirt_namespace}/virt-operator"
-
-
-def hop_of(facts: Facts, wish: Wish, method: Method, findings: Sequence[Finding]) -> list[dict[str, t.Any]]:
-    """The path as modules return it; empty when KubeVirt is there already."""
-    version = running_version(facts)
-    if version is None or arrived(facts, wish.version):
-        return []
-    return [
-        {
-            "from": str(version),
-            "to": str(wish.version),
-            "method": method.value,
-            "findings": [one.as_dict() for one in findings],
-            "projected": False,
-        }
-    ]
-
-
-def _about_versions(facts: Facts, wish: Wish) -> list[Finding]:
-    running = running_version(facts)
-    if running is None:
-        return [
-            finding(
-                "version.unknown",
-                object=facts.kubevirt_name,
-                cause="Neither the KubeVirt object's status nor the operator's Deployment says a version.",
-                fix="Wait until the first installation has finished; look at status.observedKubeVirtVersion and at the operator's "
-                "environment variable KUBEVIRT_VERSION.",
-            )
-        ]
-    return [*_about_the_step(facts, running, wish.version), *_about_the_release(wish)]
-
-
-def _about_the_step(facts: Facts, running: Version, wanted: Version) -> list[Finding]:
-    name = facts.kubevirt_name
-    if before_first_supported(running) or before_first_supported(wanted):
-        return [
-            finding(
-                "version.before-first-supported",
-                object=name,
-                cause=f"The step {running} to {wanted} touches a release before v0.17.0, from which no update is supported.",
-                fix="Remove KubeVirt and install a current release.",
-            )
-        ]
-    step = hop(running, wanted)
-    if step is Hop.DOWNGRADE:
-        return [
-            finding(
-                "version.downgrade",
-                object=name,
-                cause=f"It runs {running}, which is newer than {wanted}.",
-                fix=f"Ask for {running} or a later version. There is no supported way back to an older one.",
-            )
-        ]
-    if step is Hop.SKIP:
-        following = releases.next_minor(running)
-        fix = (
-            f"Go to {following.latest} first (version: {following.latest}), then on from there, one minor at a time."
-            if following
-            else "Go up one minor at a time."
-        )
-        return [
-            finding(
-                "version.skips-minor",
-                object=name,
-                cause=f"It runs {running}; from there to {wanted} at least one minor version would be skipped.",
-                fix=fix,
-            )
-        ]
-    return []
-
-
-def _about_the_release(wish: Wish) -> list[Finding]:
-    withdrawn = releases.WITHDRAWN.get(str(wish.version))
-    latest = releases.latest_patch(wish.version)
-    if withdrawn:
-        return [
-            finding(
-                "version.withdrawn",
-                object=f"KubeVirt {wish.version}",
-                cause=withdrawn,
-                fix=f"Ask for {latest}." if latest else "Ask for a later patch of this minor.",
-            )
-        ]
-    if latest and wish.version < latest:
-        return [
-            finding(
-                "version.not-latest-patch",
-                object=f"KubeVirt {wish.version}",
-                cause=f"{latest} is the latest known patch of this minor; KubeVirt tests updates between latest patches.",
-                fix=f"Ask for {latest}, unless you have a reason not to.",
-                level="blocker" if wish.strict_patches else None,
-            )
-        ]
-    return []
 
 
 def _about_health(facts: Facts, kubevirt: Object, wish: Wish) -> list[Finding]:

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..knowledge.conditions import State, observed_version, state_of, target_version
+from ..knowledge.releases import Releases
 from ..knowledge.settling import old_leader
 from ..knowledge.versions import Version, try_parse
 from .observe import Facts
@@ -19,7 +20,9 @@ class Wish:
     """What the user asked for, checked.
 
     Attributes:
-        version: The version to go to.
+        version: The version to go to; of one hop, the one that it ends at.
+        path: The versions to stop at, where the user wrote them down; the last is the one to go to.
+        releases: Which releases there are.
         method: ``auto``, ``operator`` or ``image_tag``.
         keep_pin: A version that spec.imageTag pins is pinned afterwards too; otherwise KubeVirt follows its operator then.
         strict_patches: A version that is not its minor's latest patch is a blocker.
@@ -29,12 +32,18 @@ class Wish:
     """
 
     version: Version
+    path: tuple[Version, ...]
+    releases: Releases
     method: str
     keep_pin: bool
     strict_patches: bool
     image_registry: str | None
     restore_methods: bool
     wait: bool
+
+    def towards(self, version: Version) -> Wish:
+        """The same for one hop."""
+        return replace(self, version=version)
 
 
 def running_version(facts: Facts) -> Version | None:

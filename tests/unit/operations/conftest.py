@@ -21,12 +21,14 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api imp
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import field_ownership, manifest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.findings import Finding
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.objects import path_of
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.objects import path_of as api_path_of
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.releases import KNOWN
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.versions import Version
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.workload_updates import HELD_ANNOTATION
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade_plan
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Cluster, Facts, Workloads
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgrade_method import Method, method_of
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.route import legs_of, path_of
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgrade_method import Method
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgrade_plan import Plan
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgrade_wish import Wish
 
@@ -137,9 +139,10 @@ class World:
 
     def __init__(self) -> None:
         self.version = "v1.8.4"
+        self.kubernetes = ""
         self.manifest = self.release("v1.8.4")
         self.kubevirt = self.status("1.8-healthy", {"v1.8.4": "v1.7.0"})
-        self.live: dict[str, Object | None] = {path_of(o): self.stored(o) for o in self.release("v1.7.0").objects}
+        self.live: dict[str, Object | None] = {api_path_of(o): self.stored(o) for o in self.release("v1.7.0").objects}
         self.workloads = Workloads(vms=9, vmis=8)
         self.migrations: list[str] = []
         self.others: tuple[Object, ...] = ()
@@ -170,11 +173,12 @@ class World:
         result["metadata"] |= {"managedFields": [{**entry, "fieldsV1": {}}], "resourceVersion": "1", "generation": 1}
         return result
 
-    def manifest_file(self, folder: Path) -> str:
-        """The path of the wanted version's manifest."""
-        path = folder / "kubevirt-operator.yaml"
-        path.write_text(RELEASE.replace("v1.7.0", self.version))
-        return str(path)
+    def manifests(self, folder: Path, *versions: str) -> str:
+        """A folder with the manifests of these versions, and of the wanted one."""
+        for version in (*versions, self.version):
+            (folder / version).mkdir(exist_ok=True)
+            (folder / version / "kubevirt-operator.yaml").write_text(RELEASE.replace("v1.7.0", version))
+        return str(folder)
 
     @property
     def operator(self) -> Object:
@@ -226,31 +230,35 @@ class World:
             operator=self.operator if self.operator_is_there else None,
             hyperconvergeds=self.hyperconvergeds,
             workloads=self.workloads,
+            kubernetes=self.kubernetes,
         )
 
     def wish(self, **changes: t.Any) -> Wish:
         """What is asked for: options at their defaults."""
         defaults: Object = {
-            **{"method": "auto", "keep_pin": True, "strict_patches": False, "image_registry": None},
+            **{"path": (), "releases": KNOWN, "method": "auto", "keep_pin": True, "strict_patches": False, "image_registry": None},
             **{"restore_methods": True, "wait": True},
         }
         return Wish(version=Version.parse(self.version), **{**defaults, **changes})
 
     def findings(self, **wish: t.Any) -> list[Finding]:
         """What speaks against the upgrade."""
-        facts, wished = self.facts(), self.wish(**wish)
-        return [
-            *upgrade_plan.findings_of_the_cluster(facts, wished, method_of(facts, wished)),
-            *upgrade_plan.findings_of_the_manifest(facts, wished, self.manifest),
-        ]
+        facts = self.facts()
+        leg = legs_of(facts, self.wish(**wish))[0]
+        return [*leg.findings, *upgrade_plan.findings_of_the_manifest(facts, leg.wish, self.manifest)]
+
+    def path(self, **wish: t.Any) -> list[Object]:
+        """The path as modules return it."""
+        facts = self.facts()
+        return path_of(facts, legs_of(facts, self.wish(**wish)))
 
     def plan(self, **wish: t.Any) -> Plan:
         """The steps; nothing that is handed in may change by it."""
         before = copy.deepcopy((self.kubevirt, self.live, self.manifest))
-        facts, wished = self.facts(), self.wish(**wish)
-        method = method_of(facts, wished)
-        applies = upgrade_plan.applies_of(self.manifest, self.live) if method is Method.OPERATOR else []
-        plan = upgrade_plan.plan_of(facts, wished, method, applies, self.migrations)
+        facts = self.facts()
+        leg = legs_of(facts, self.wish(**wish))[0]
+        applies = upgrade_plan.applies_of(self.manifest, self.live) if leg.method is Method.OPERATOR else []
+        plan = upgrade_plan.plan_of(facts, leg.wish, leg.method, applies, self.migrations)
         assert before == (self.kubevirt, self.live, self.manifest)
         return plan
 

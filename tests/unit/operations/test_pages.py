@@ -96,8 +96,10 @@ def drift(world: World) -> None:
     world.live["/apis/rbac.authorization.k8s.io/v1/clusterroles/kubevirt-operator"]["rules"].pop()
 
 
-def skipping(world: World) -> None:
-    world.version = "v1.9.0"
+def two_hops(world: World) -> None:
+    status("1.8-healthy", {"v1.8.4": "v1.6.0"}, operator="v1.6.0")(world)
+    world.kubevirt["status"]["operatorVersion"] = "v1.6.0"
+    world.version = "v1.8.4"
 
 
 STATUS: dict[str, Callable[[World], None]] = {
@@ -129,8 +131,8 @@ UPGRADE: dict[str, Callable[[World], None]] = {
     "pinned": pinned,
     "pinned-behind-its-operator": behind_its_operator,
     "hybrid-mended": hybrid_mended,
-    "refused-hybrid": hybrid,
-    "refused-skips-minor": skipping,
+    "hybrid-two-hops": hybrid,
+    "two-hops": two_hops,
     "refused-another-hop": status("1.8-updating", {"v1.8.4": "v1.7.4"}, operator="v1.7.4"),
     "refused-unhealthy": status("1.8-degraded-node", OLD),
 }
@@ -149,7 +151,7 @@ def test_status_page(world: World, name: str) -> None:
 def test_upgrade_page_and_refusal(world: World, tmp_path: Path, name: str) -> None:
     UPGRADE[name](world)
     params = {option: spec.get("default") for option, spec in upgrade.ARGUMENT_SPEC.items()}
-    params |= {"version": world.version, "manifest": world.manifest_file(tmp_path)}
+    params |= {"version": world.version, "manifest": world.manifests(tmp_path, "v1.7.4")}
     outcome = upgrade.run(world.server().api(check_mode=True), params, check_mode=True, clock=Clock(), report=print)
     assert bool(outcome.failure) is (name.startswith("refused") or name in ("absent", "two")), outcome.failure
     compare(

@@ -60,14 +60,12 @@ def test_nothing_speaks_against_the_next_minor(world: World) -> None:
         ("v1.7.0", "v1.8.4", [], ""),
         ("v1.7.0", "v1.8.99", [], ""),
         ("v0.59.2", "v1.0.1", [], ""),
-        ("v1.9.0", "v1.10.0", [], ""),
+        ("v1.9.0", "v1.10.0", ["version.unavailable"], "your releases file"),
         ("v1.9.0-rc.1", "v1.9.0", [], ""),
-        ("v1.7.0", "v1.9.0", ["version.skips-minor"], "Go to v1.8.4 first"),
-        ("v0.59.0", "v1.1.1", ["version.skips-minor"], "Go to v1.0.1 first"),
-        ("v1.20.0", "v1.22.0", ["version.skips-minor"], "one minor at a time"),
-        ("v1.8.4", "v1.8.3", ["version.downgrade", "version.not-latest-patch"], "Ask for v1.8.4 or a later"),
+        ("v1.20.0", "v1.22.0", ["version.unavailable"], "your releases file"),
+        ("v1.8.4", "v1.8.3", ["version.downgrade"], "Ask for v1.8.4 or a later"),
         ("v1.8.4", "v1.7.4", ["version.downgrade"], "Ask for v1.8.4 or a later"),
-        ("v1.9.0", "v1.9.0-rc.1", ["version.downgrade", "version.not-latest-patch"], "Ask for v1.9.0 or a later"),
+        ("v1.9.0", "v1.9.0-rc.1", ["version.downgrade"], "Ask for v1.9.0 or a later"),
         ("v0.16.3", "v0.17.4", ["version.before-first-supported"], "install a current release"),
         ("v1.8.4", "v0.16.0", ["version.before-first-supported"], "install a current release"),
         ("v0.46.1", "v0.47.0", ["version.withdrawn"], "Ask for v0.47.1."),
@@ -86,9 +84,11 @@ def test_the_step_from_version_to_version(
 
 @pytest.mark.parametrize(("strict", "level"), [(False, "warning"), (True, "blocker")])
 def test_an_older_patch_is_a_warning_unless_patches_are_strict(world: World, strict: bool, level: str) -> None:
-    world.version, world.manifest = "v1.8.1", world.release("v1.8.1")
-    [found] = world.findings(strict_patches=strict)
-    assert (found.id, found.level, found.acceptable) == ("version.not-latest-patch", level, True)
+    world.version = "v1.8.1"
+    path = world.path(strict_patches=strict)
+    assert [hop["to"] for hop in path] == (["v1.7.4", "v1.8.1"] if strict else ["v1.8.1"])
+    [found] = path[-1]["findings"]
+    assert (found["id"], found["level"], found["acceptable"]) == ("version.not-latest-patch", level, True)
 
 
 @pytest.mark.parametrize(
@@ -472,7 +472,7 @@ class TestArrived:
         world.migrations = ["prod/a"]
         plan = world.plan(wait=wait)
         assert (plan.steps, plan.changed) == ((), False)
-        assert upgrade_plan.hop_of(world.facts(), world.wish(), Method.OPERATOR, []) == []
+        assert world.path() == []
 
     @pytest.mark.parametrize("wait", [True, False])
     @pytest.mark.parametrize(
@@ -545,22 +545,8 @@ class TestInAHop:
         assert actions(late) == [HOLD, DRAIN, WAIT, RESTORE]
 
     def test_it_is_not_arrived(self, late: World) -> None:
-        [step] = upgrade_plan.hop_of(late.facts(), late.wish(), Method.OPERATOR, [])
+        [step] = late.path()
         assert step["to"] == "v1.8.4"
-
-
-def test_the_path_has_this_hop_with_what_speaks_against_it(world: World) -> None:
-    world.operator["metadata"]["annotations"] = {"meta.helm.sh/release-name": "kv"}
-    found = world.findings()
-    assert upgrade_plan.hop_of(world.facts(), world.wish(), Method.OPERATOR, found) == [
-        {
-            "from": "v1.7.0",
-            "to": "v1.8.4",
-            "method": "operator",
-            "findings": [one.as_dict() for one in found],
-            "projected": False,
-        }
-    ]
 
 
 class TestWhatIsReported:

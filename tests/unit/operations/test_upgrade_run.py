@@ -64,7 +64,7 @@ class Run:
 
     def __call__(self, check_mode: bool = False, **options: t.Any) -> Outcome:
         params = {option: spec.get("default") for option, spec in upgrade.ARGUMENT_SPEC.items()}
-        params |= {"version": self.world.version, "manifest": self.world.manifest_file(self.folder), **options}
+        params |= {"version": self.world.version, "manifest": self.world.manifests(self.folder), **options}
         api = self.server.api(check_mode=check_mode)
         return upgrade.run(api, params, check_mode=check_mode, clock=self.clock, report=self.said.append)
 

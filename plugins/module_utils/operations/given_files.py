@@ -1,0 +1,93 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. What options name by a path, an address or a text: the manifests and the releases file."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from collections.abc import Mapping
+
+from ..cluster.errors import ManifestUnavailable
+from ..cluster.manifest_source import is_path, is_text, read_given_text, read_manifest
+from ..knowledge import releases, releases_file
+from ..knowledge.manifest import Manifest, ManifestError, checksum_matches, parse, with_namespace, with_registry
+from ..knowledge.releases import Releases
+from ..knowledge.versions import Version
+from .outcome import InvalidOption
+
+Params = Mapping[str, t.Any]
+
+PLACE_OF_THE_VERSION = "{version}"
+FILE_OF_A_RELEASE = "kubevirt-operator.yaml"
+
+
+def load_releases(params: Params) -> Releases:
+    """Which releases there are, by what is known and what the option ``releases`` says.
+
+    Raises:
+        InvalidOption: The file is no releases file.
+        ManifestUnavailable: It cannot be read.
+    """
+    given = params["releases"]
+    if not given:
+        return releases.KNOWN
+    try:
+        return releases_file.parse(read_given_text("releases", given), "the given text" if is_text(given) else given)
+    except releases_file.ReleasesFileError as error:
+        raise InvalidOption(f"releases: {error}") from error
+
+
+def load_manifest(params: Params, version: Version, *, is_one_of_several: bool) -> Manifest:
+    """The manifest of one hop, with the registry and namespace that it will be applied with.
+
+    Args:
+        params: The options.
+        version: Where the hop ends.
+        is_one_of_several: The path has more hops, so one file cannot serve them all.
+
+    Raises:
+        InvalidOption: The option names one manifest for several hops.
+        ManifestUnavailable: It cannot be read, has another checksum, or is not kubevirt-operator.yaml.
+    """
+    origin = _origin(params["manifest"], version, is_one_of_several)
+    checksum = None if is_one_of_several else params["manifest_checksum"]
+    data = read_manifest(
+        origin,
+        validate_certs=params["manifest_validate_certs"],
+        ca_path=params["manifest_ca_path"],
+        has_checksum=bool(checksum),
+    )
+    name = "the given text" if is_text(origin) else origin
+    try:
+        if checksum and not checksum_matches(data, checksum):
+            raise ManifestError(f"its checksum is not {checksum}. Get the file again, or correct manifest_checksum")
+        manifest = parse(data.decode("utf-8", errors="replace"))
+        if params["image_registry"]:
+            manifest = with_registry(manifest, params["image_registry"])
+        if params["manifest_namespace"]:
+            manifest = with_namespace(manifest, params["manifest_namespace"])
+    except ManifestError as error:
+        raise ManifestUnavailable(f"manifest: {name} cannot be used: {error}") from error
+    return manifest
+
+
+def _origin(given: str | None, version: Version, is_one_of_several: bool) -> str:
+    if not given:
+        return releases.manifest_url(version)
+    if is_text(given):
+        names_each = False
+    else:
+        names_each = PLACE_OF_THE_VERSION in given
+        given = given.replace(PLACE_OF_THE_VERSION, str(version))
+        if is_path(given) and os.path.isdir(os.path.expanduser(given)):
+            given = os.path.join(given, *([] if names_each else [str(version)]), FILE_OF_A_RELEASE)
+            names_each = True
+    if is_one_of_several and not names_each:
+        raise InvalidOption(
+            f"manifest: {'the given text' if is_text(given) else given} is one manifest, and there are several hops. Give a folder with "
+            f"{version}/{FILE_OF_A_RELEASE} and so on, or a path or address with {PLACE_OF_THE_VERSION} in it."
+        )
+    return given
