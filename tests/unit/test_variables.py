@@ -111,10 +111,11 @@ def role_calls() -> dict[str, dict[str, str]]:
 
 def module_task(role: str) -> tuple[str, dict[str, str]]:
     """The module that a role calls, and its options."""
-    for task in load(f"roles/{role}/tasks/main.yml"):
-        for key, options in task.items():
-            if key.startswith("kubevirt.lifecycle."):
-                return key.rpartition(".")[2], options
+    for tasks in (ROOT / f"roles/{role}/tasks").iterdir():
+        for task in load(str(tasks)):
+            for key, options in task.items():
+                if key.startswith("kubevirt.lifecycle."):
+                    return key.rpartition(".")[2], options
     raise AssertionError(f"role {role} calls no module of the collection")
 
 

@@ -53,7 +53,11 @@ def load_manifest(params: Params, version: Version, *, is_one_of_several: bool) 
         ManifestUnavailable: It cannot be read, has another checksum, or is not kubevirt-operator.yaml.
     """
     origin = _origin(params["manifest"], version, is_one_of_several)
-    checksum = None if is_one_of_several else params["manifest_checksum"]
+    checksum = params["manifest_checksum"]
+    if checksum and is_one_of_several:
+        raise InvalidOption(
+            f"manifest_checksum: {checksum} is for one manifest, and there are several hops. Leave it out, or ask for one hop at a time."
+        )
     data = read_manifest(
         origin,
         validate_certs=params["manifest_validate_certs"],
