@@ -283,6 +283,11 @@ findings:
     acceptable:
       description: Whether O(accept) can name it.
       type: bool
+next:
+  description: The command that goes on from here; empty when nothing is left to do, or when the run was refused.
+  returned: when the cluster was read
+  type: str
+  sample: ansible-playbook kubevirt.lifecycle.upgrade -e kubevirt_version=v1.8.4
 page:
   description: The same for people, as lines of text.
   returned: when the cluster was read

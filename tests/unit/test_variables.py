@@ -23,7 +23,7 @@ from jinja2 import nodes
 ROOT = Path(__file__).resolve().parents[2]
 JINJA = jinja2.Environment(autoescape=False)  # only parses
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
-PLAYBOOKS = ("upgrade", "status")
+PLAYBOOKS = ("upgrade", "plan", "status")
 NOTHING = (None, "")
 REQUIRED = "required"
 
@@ -105,8 +105,9 @@ def variables_of(value: Any) -> set[str]:
 
 
 def role_calls() -> dict[str, dict[str, str]]:
-    """What upgrade.yml hands to each role."""
-    return {entry["role"].rpartition(".")[2]: entry["vars"] for entry in play("upgrade")["roles"]}
+    """What the playbooks upgrade and plan hand to each role."""
+    handed = load("playbooks/vars/upgrade.yml")
+    return {role: {name: value for name, value in handed.items() if name.startswith(f"{role}_")} for role in ROLES}
 
 
 def module_task(role: str) -> tuple[str, dict[str, str]]:
@@ -165,7 +166,9 @@ def test_no_row_is_there_twice() -> None:
 def test_the_table_has_exactly_the_variables_that_a_playbook_reads(name: str) -> None:
     content = play(name)
     made_here = {*content["vars"], *(task["register"] for task in content.get("tasks", []) if "register" in task)}
-    read = {one for one in variables_of(content) if one.startswith("kubevirt_")} - made_here
+    made_here |= {"kubevirt_upgrade_plan"}  # by the role
+    contents = [content, *(load(f"playbooks/{file}") for file in content.get("vars_files", []))]
+    read = {one for one in variables_of(contents) if one.startswith("kubevirt_")} - made_here
     assert read == {row.playbook_variable for row in ROWS if name in row.playbooks}
 
 

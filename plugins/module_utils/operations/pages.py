@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 
 Result = Mapping[str, t.Any]
 
+METHODS = {"operator": "the operator's manifest", "image_tag": "spec.imageTag"}
+
 
 def status_page(result: Result) -> list[str]:
     """How KubeVirt is doing, of ``kubevirt_info``'s result."""
@@ -38,12 +40,21 @@ def upgrade_page(result: Result) -> list[str]:
         ("Cluster", _cluster(result)),
     ]
     lines = _table(rows)
+    if len(result["path"]) > 1:
+        lines += ["Path", *(line for number, hop in enumerate(result["path"], 1) for line in _hop(number, hop))]
     if result["actions"]:
-        lines += ["Steps"]
+        lines += ["Steps of the first hop" if len(result["path"]) > 1 else "Steps"]
         lines += [
             f"  {n}. {one['action']}  {one['object']}  ({one['reason']})" for n, one in enumerate(result["actions"], 1)
         ]
     return [*lines, *_findings(result["findings"])]
+
+
+def _hop(number: int, hop: Mapping[str, t.Any]) -> list[str]:
+    """A line, and what is found against a later hop; what is found against the first stands at the end of the page."""
+    line = f"  {number}. {hop['from']} -> {hop['to']}  by {METHODS[hop['method']]}  ({hop['why']})"
+    found = _told(hop["findings"]) if hop["projected"] else []
+    return [line, *(f"   {one}" for one in found)]
 
 
 def _upgrade(origin: str | None, target: str, *, arrived: bool) -> str:
@@ -59,10 +70,15 @@ def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
 def _findings(findings: Sequence[Mapping[str, t.Any]]) -> list[str]:
     if not findings:
         return ["Findings    none"]
-    lines = [f"Findings    {len(findings)}"]
-    for one in findings:
-        lines += [f"  {one['level']} [{one['id']}] {one['object']}: {one['cause']}", f"    Do: {one['fix']}"]
-    return lines
+    return [f"Findings    {len(findings)}", *_told(findings)]
+
+
+def _told(findings: Sequence[Mapping[str, t.Any]]) -> list[str]:
+    return [
+        line
+        for one in findings
+        for line in (f"  {one['level']} [{one['id']}] {one['object']}: {one['cause']}", f"    Do: {one['fix']}")
+    ]
 
 
 def _cluster(result: Result) -> str:

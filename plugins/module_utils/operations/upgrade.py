@@ -26,6 +26,7 @@ from ..knowledge.versions import Version, VersionError, try_parse
 from .given_files import load_manifest, load_releases
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
+from .next_command import upgrade_command
 from .outcome import InvalidOption, Outcome, Report, listed, mistake, phase, refusal, told
 from .pages import upgrade_page
 from .route import Leg, legs_of, path_of
@@ -118,12 +119,19 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     outcome.findings = [*against, *findings_about_workloads(facts)]
     if plan.steps or not arrived(facts, this.wish.version):
         outcome.failure = refusal(_against(legs), params["accept"])
+    outcome.extra = {"next": "" if outcome.failure else _next(params, check_mode, legs, plan)}
     if not outcome.failure:
         outcome.changed, outcome.diff, outcome.actions = plan.changed, diff_of(plan.steps), actions_of(plan.steps)
         if not check_mode and plan.steps:
             _Execution(api, facts, plan, params, outcome, clock, report).run(against)
     outcome.elapsed = clock.now() - started
     return outcome
+
+
+def _next(params: Params, check_mode: bool, legs: Sequence[Leg], plan: Plan) -> str:
+    """The command that goes on from here, where something is left to do."""
+    is_left = bool(plan.steps) if check_mode else len(legs) > 1
+    return upgrade_command(params, ARGUMENT_SPEC) if is_left else ""
 
 
 def _outcome(facts: Facts, wish: Wish) -> Outcome:
