@@ -10,7 +10,7 @@ Every finding id has a page under docs/findings/; its address is the finding's `
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 Level = t.Literal["info", "warning", "blocker"]
@@ -73,6 +73,36 @@ CATALOGUE: dict[str, Kind] = {
     "owner.kapp": _blocker("kapp manages KubeVirt here.", acceptable=True),
     "owner.ocm": _blocker("Open Cluster Management manages KubeVirt here.", acceptable=True),
     "owner.olm": _blocker("The Operator Lifecycle Manager manages KubeVirt here.", acceptable=True),
+    "risk.customized-components": Kind("warning", True, "Patches of KubeVirt's parts may not fit the wanted version."),
+    "risk.export-stored-versions": _blocker(
+        "A CRD of exports stores a version that the wanted KubeVirt does not have."
+    ),
+    "risk.flavors-lost": _blocker("The wanted version deletes flavors and their preferences.", acceptable=True),
+    "risk.install-strategies-pile-up": Kind(
+        "warning", True, "Many old install strategies fill virt-operator's memory."
+    ),
+    "risk.instancetype-stored-versions": _blocker(
+        "A CRD of instance types stores a version that the wanted KubeVirt does not have."
+    ),
+    "risk.no-control-plane-node": _blocker(
+        "KubeVirt's control plane will run on control-plane nodes only, and none takes it.", acceptable=True
+    ),
+    "risk.node-not-ready": _blocker(
+        "A node for VMs is not ready, and KubeVirt is never done updating then.", acceptable=True
+    ),
+    "risk.old-launchers-not-migratable": Kind("warning", True, "VMs that 1.6 started may fail to migrate."),
+    "risk.operator-needs-control-plane-node": _blocker(
+        "virt-operator will run on control-plane nodes only, and none takes it.", acceptable=True
+    ),
+    "risk.preferences-with-nulls": Kind(
+        "warning", True, "Preferences have null fields, which the wanted version rejects."
+    ),
+    "risk.sidecar-containers-off": Kind("info", True, "VMs do not start where Kubernetes has sidecar containers off."),
+    "risk.single-node": Kind(
+        "warning", True, "VMs cannot be migrated to another node, and it is tried again and again."
+    ),
+    "risk.two-pods-for-one-vm": _blocker("A VM that migrates may run twice and lose its disk.", acceptable=True),
+    "risk.vms-may-not-start": Kind("warning", True, "VMs may not start after the upgrade."),
     "upgrade.deployment-failed": _blocker("virt-operator reports that it cannot deploy."),
     "upgrade.hop-in-progress": _blocker("A hop to another version is in progress."),
     "upgrade.image-prefix-lost": _blocker("The operator would ask for an image without its prefix.", acceptable=True),
@@ -121,14 +151,19 @@ def finding(id: str, *, object: str, cause: str, fix: str, evidence: str = "", l
         cause=cause,
         evidence=evidence,
         fix=fix,
-        url=f"{DOCS}/{id}.md",
+        url=page_of(id),
         acceptable=kind.acceptable,
     )
 
 
-def unknown_ids(accept: Iterable[str]) -> list[str]:
-    """The ids in ``accept`` that the catalogue does not have."""
-    return [id for id in accept if id not in CATALOGUE]
+def page_of(id: str) -> str:
+    """The address of the page about a finding of the catalogue."""
+    return f"{DOCS}/{id}.md"
+
+
+def unknown_ids(accept: Iterable[str], also: Collection[str] = ()) -> list[str]:
+    """The ids in ``accept`` that neither the catalogue nor ``also``, the ids of the user's own rules, has."""
+    return [id for id in accept if id not in CATALOGUE and id not in also]
 
 
 def blocking(findings: Iterable[Finding], accept: Sequence[str] = ()) -> list[Finding]:
