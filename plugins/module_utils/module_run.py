@@ -15,6 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .cluster.clock import Clock
 from .cluster.connection import auth_argument_spec, connect, secrets_of
 from .cluster.errors import ClusterError
+from .knowledge.expressions import JmespathMissing
 from .operations.outcome import InvalidOption, Outcome, Report, mistake
 
 Operation = Callable[..., Outcome]
@@ -40,7 +41,7 @@ def result_of(
     try:
         api = connect(params, check_mode=check_mode, clock=clock)
         outcome = operation(api, params, check_mode=check_mode, clock=clock, report=report)
-    except (InvalidOption, ClusterError) as error:
+    except (InvalidOption, ClusterError, JmespathMissing) as error:
         return {"failed": True, "msg": str(error)}
     except (Exception, SystemExit) as error:  # SystemExit would end the whole ansible-playbook
         return {"failed": True, "msg": mistake(error), "exception": traceback.format_exc()}

@@ -54,6 +54,15 @@ options:
       - A file that says which releases of KubeVirt there are besides, or instead of, those that this collection knows; or its text.
         See U(https://github.com/kubevirt/kubevirt.lifecycle/blob/main/docs/releases.md).
     type: str
+  risks:
+    description:
+      - A file of risks besides those that the collection knows; or its text.
+        See U(https://github.com/kubevirt/kubevirt.lifecycle/blob/main/docs/risks.md).
+    type: str
+  gates:
+    description:
+      - A file of gates, which are conditions of your own on objects in the cluster; or its text. See the same page.
+    type: str
   method:
     description:
       - How to update the control plane.

@@ -42,7 +42,7 @@ else:
     MISSING = missing_library()
 
 LONGEST_LINE = 300
-FILE_OPTIONS = ("kubeconfig", "manifest", "releases")
+FILE_OPTIONS = ("kubeconfig", "manifest", "releases", "risks", "gates")
 HOW_TO_GO_ON = "What was done stays done. To go on, run the same again: it starts from the state of the cluster."
 
 Options = dict[str, t.Any]

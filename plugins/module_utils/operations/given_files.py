@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import os
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ..cluster.errors import ManifestUnavailable
 from ..cluster.manifest_source import is_path, is_text, read_given_text, read_manifest
 from ..knowledge import releases, releases_file
+from ..knowledge.gates import Gate
+from ..knowledge.known_risks import KNOWN
 from ..knowledge.manifest import Manifest, ManifestError, checksum_matches, parse, with_namespace, with_registry
 from ..knowledge.releases import Releases
+from ..knowledge.risks import Risk
+from ..knowledge.rule_files import check_ids, parse_gates, parse_risks
+from ..knowledge.user_file import UserFileError
 from ..knowledge.versions import Version
 from .outcome import InvalidOption
 
 Params = Mapping[str, t.Any]
+T = t.TypeVar("T")
 
 PLACE_OF_THE_VERSION = "{version}"
 FILE_OF_A_RELEASE = "kubevirt-operator.yaml"
@@ -38,6 +44,43 @@ def load_releases(params: Params) -> Releases:
         return releases_file.parse(read_given_text("releases", given), "the given text" if is_text(given) else given)
     except releases_file.ReleasesFileError as error:
         raise InvalidOption(f"releases: {error}") from error
+
+
+def load_risks(params: Params) -> tuple[Risk, ...]:
+    """The collection's risks and the user's.
+
+    Raises:
+        InvalidOption: The file is no file of risks.
+        ManifestUnavailable: It cannot be read.
+    """
+    return *KNOWN, *_rules(params, "risks", parse_risks)
+
+
+def load_gates(params: Params) -> tuple[Gate, ...]:
+    """The user's gates; errors as for ``load_risks``."""
+    return _rules(params, "gates", parse_gates)
+
+
+def check_ids_of_both(risks: Sequence[Risk], gates: Sequence[Gate]) -> None:
+    """Refuses an id that a risk and a gate have both.
+
+    Raises:
+        InvalidOption: There is one.
+    """
+    try:
+        check_ids([*(risk.rule for risk in risks), *(gate.rule for gate in gates)])
+    except UserFileError as error:
+        raise InvalidOption(f"gates: {error}") from error
+
+
+def _rules(params: Params, option: str, parse_rules: Callable[[str, str], tuple[T, ...]]) -> tuple[T, ...]:
+    given = params[option]
+    if not given:
+        return ()
+    try:
+        return parse_rules(read_given_text(option, given), "the given text" if is_text(given) else given)
+    except UserFileError as error:
+        raise InvalidOption(f"{option}: {error}") from error
 
 
 def load_manifest(params: Params, version: Version, *, is_one_of_several: bool) -> Manifest:

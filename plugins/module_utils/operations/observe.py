@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import typing as t
+from dataclasses import dataclass, field
 
 from ..cluster.api import PAGE, Api, Json
 from ..cluster.errors import Forbidden
@@ -59,6 +60,7 @@ class Facts:
         kubevirt: The one that matters; None when there is none, or more than one.
         operator: Deployment virt-operator in its namespace.
         kubernetes: The version of the API server, as it says it.
+        groups: The API groups that are served, each with its versions, the preferred one first.
     """
 
     cluster: Cluster
@@ -71,6 +73,7 @@ class Facts:
     hyperconvergeds: tuple[Json, ...] = ()
     workloads: Workloads = Workloads()
     kubernetes: str = ""
+    groups: t.Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
@@ -185,6 +188,7 @@ def observe(api: Api, cluster: Cluster, *, name: str | None = None, namespace: s
         hyperconvergeds=_hyperconvergeds(api, groups.get("hco.kubevirt.io", [])),
         workloads=_workloads(api, prefix),
         kubernetes=kubernetes,
+        groups=groups,
     )
 
 

@@ -22,13 +22,15 @@ from ..knowledge.manifest import Manifest
 from ..knowledge.objects import path_of as api_path_of
 from ..knowledge.paths import version_of
 from ..knowledge.releases import Releases
+from ..knowledge.risks import findings_of_the_hop
 from ..knowledge.versions import Version, VersionError, try_parse
-from .given_files import load_manifest, load_releases
+from .given_files import check_ids_of_both, load_gates, load_manifest, load_releases, load_risks
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .next_command import upgrade_command
 from .outcome import InvalidOption, Outcome, Report, listed, mistake, phase, refusal, told
 from .pages import upgrade_page
+from .risk_facts import cluster_facts_of, finding_of_a_gate
 from .route import Leg, legs_of, path_of
 from .standing_findings import findings_about_workloads
 from .upgrade_method import Method, findings_about_permissions
@@ -62,6 +64,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "version": {"type": "str", "required": True},
     "path": {"type": "list", "elements": "str", "default": []},
     "releases": {"type": "str"},
+    "risks": {"type": "str"},
+    "gates": {"type": "str"},
     "method": {"type": "str", "default": "auto", "choices": ["auto", "operator", "image_tag"]},
     "pin": {"type": "str", "default": "keep", "choices": ["keep", "remove"]},
     "manifest": {"type": "str"},
@@ -98,8 +102,8 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
         ClusterError: The cluster or the manifest cannot be read.
     """
     started = clock.now()
-    _check(params)
     wish = _wish(params)
+    _check(params, wish)
     cluster = cluster_of(api)
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
@@ -107,6 +111,7 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     facts = _caught_up(api, cluster, clock)
     outcome = _outcome(facts, wish)
     legs = legs_of(facts, wish)
+    _judge_risks(api, facts, legs)
     this = legs[0]
     if arrived(facts, this.wish.version) or not refusal(_against(legs), params["accept"]):
         for leg in legs:
@@ -143,6 +148,18 @@ def _outcome(facts: Facts, wish: Wish) -> Outcome:
         to_version=str(wish.version),
         page=upgrade_page,
     )
+
+
+def _judge_risks(api: Api, facts: Facts, legs: Sequence[Leg]) -> None:
+    """What is known to go wrong on each hop, in this cluster; before the first, what the user's own gates say too."""
+    if legs[0].hop is None:
+        return
+    known = cluster_facts_of(api, facts)
+    for leg in legs:
+        if leg.hop:
+            leg.findings += findings_of_the_hop(leg.wish.risks, leg.hop.from_version, leg.hop.to_version, known)
+    found = (finding_of_a_gate(api, gate) for gate in legs[0].wish.gates)
+    legs[0].findings += [one for one in found if one]
 
 
 def _against(legs: Sequence[Leg]) -> list[Finding]:
@@ -193,6 +210,8 @@ def _wish(params: Params) -> Wish:
         version=version,
         path=tuple(path),
         releases=releases,
+        risks=load_risks(params),
+        gates=load_gates(params),
         method=params["method"],
         keep_pin=params["pin"] == "keep",
         strict_patches=params["strict_patches"],
@@ -209,8 +228,10 @@ def _version(option: str, text: str, known: Releases) -> Version:
         raise InvalidOption(f"{option}: {error}") from error
 
 
-def _check(params: Params) -> None:
-    unknown = unknown_ids(params["accept"])
+def _check(params: Params, wish: Wish) -> None:
+    check_ids_of_both(wish.risks, wish.gates)
+    of_the_user = {rule.rule.id for rule in (*wish.risks, *wish.gates)}
+    unknown = unknown_ids(params["accept"], also=of_the_user)
     if unknown:
         raise InvalidOption(
             f"accept: {listed(unknown)} is no finding id. Take the ids from the findings of a run, or from docs/findings/."

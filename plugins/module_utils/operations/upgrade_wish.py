@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..knowledge.conditions import State, observed_version, state_of, target_version
+from ..knowledge.gates import Gate
 from ..knowledge.releases import Releases
+from ..knowledge.risks import Risk
 from ..knowledge.settling import old_leader
 from ..knowledge.versions import Version, try_parse
 from .observe import Facts
@@ -23,6 +25,8 @@ class Wish:
         version: The version to go to; of one hop, the one that it ends at.
         path: The versions to stop at, where the user wrote them down; the last is the one to go to.
         releases: Which releases there are.
+        risks: What is known to go wrong on a hop.
+        gates: What must be true of objects that the user names.
         method: ``auto``, ``operator`` or ``image_tag``.
         keep_pin: A version that spec.imageTag pins is pinned afterwards too; otherwise KubeVirt follows its operator then.
         strict_patches: A version that is not its minor's latest patch is a blocker.
@@ -34,6 +38,8 @@ class Wish:
     version: Version
     path: tuple[Version, ...]
     releases: Releases
+    risks: tuple[Risk, ...]
+    gates: tuple[Gate, ...]
     method: str
     keep_pin: bool
     strict_patches: bool

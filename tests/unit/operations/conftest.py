@@ -125,7 +125,8 @@ class Server:
 
 KUBEVIRTS = "/apis/kubevirt.io/v1/namespaces"
 COLLECTIONS = frozenset(
-    ("kubevirts", "virtualmachines", "virtualmachineinstances", "virtualmachineinstancemigrations", "deployments", "daemonsets", "pods")
+    ("kubevirts", "virtualmachines", "virtualmachineinstances", "virtualmachineinstancemigrations", "deployments", "daemonsets", "pods",
+     "nodes", "customresourcedefinitions", "configmaps")
 )  # fmt: skip
 FIXED: dict[str, Object] = {
     "/api/v1/namespaces/kube-system": {"metadata": {"uid": "0000-1111"}},
@@ -208,6 +209,10 @@ class World:
         for kubevirt in (self.kubevirt, *self.others) if self.kubevirt else ():
             metadata = kubevirt["metadata"]
             objects[f"{KUBEVIRTS}/{metadata['namespace']}/kubevirts/{metadata['name']}"] = kubevirt
+        for name in ("worker-1", "worker-2"):
+            ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+            labels = {"node-role.kubernetes.io/control-plane": ""}
+            objects[f"/api/v1/nodes/{name}"] = {"metadata": {"name": name, "labels": labels}, "status": ready}
         for i in range(self.workloads.vmis):
             labels = {"kubevirt.io/outdatedLauncherImage": ""} if i < self.workloads.outdated else {}
             objects[f"{KUBEVIRTS}/prod/virtualmachineinstances/{i}"] = {"metadata": {"name": str(i), "labels": labels}}
@@ -236,7 +241,7 @@ class World:
     def wish(self, **changes: t.Any) -> Wish:
         """What is asked for: options at their defaults."""
         defaults: Object = {
-            **{"path": (), "releases": KNOWN, "method": "auto", "keep_pin": True, "strict_patches": False, "image_registry": None},
+            **{"path": (), "releases": KNOWN, "risks": (), "gates": (), "method": "auto", "keep_pin": True, "strict_patches": False, "image_registry": None},
             **{"restore_methods": True, "wait": True},
         }
         return Wish(version=Version.parse(self.version), **{**defaults, **changes})
