@@ -147,7 +147,7 @@ class TestErrors:
 
     def test_a_login_that_has_expired_says_what_to_do(self, api: Api, server: Server) -> None:
         server.answer(status(401, "Unauthorized"), 401)
-        with pytest.raises(ApiError, match=r"has expired; log in again\.$"):
+        with pytest.raises(ApiError, match=r"have expired; log in again\.$"):
             api.get("/x")
 
     @pytest.mark.parametrize("body", [b"<html>nope</html>", b'"text"', b"[]", b"null", b"", b"{}"])
