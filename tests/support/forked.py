@@ -25,10 +25,10 @@ def run_forked(name: str, params: Json, *, env: Mapping[str, str] | None = None,
     """What a module returns for ``params``; an AssertionError if it hangs or returns anything but a result."""
     module = importlib.import_module(f"{MODULES}.{name}")
     environment = {**clean_environment(), **(env or {})}
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as returned:
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as returned, tempfile.TemporaryFile() as errors:
         given.write(json.dumps({"ANSIBLE_MODULE_ARGS": params}).encode())
         given.seek(0)
-        arguments = (module.main, environment, given.fileno(), returned.fileno())
+        arguments = (module.main, environment, given.fileno(), returned.fileno(), errors.fileno())
         process = multiprocessing.get_context("fork").Process(target=_main, args=arguments)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # forks beside the threads of pytest-xdist
@@ -38,16 +38,18 @@ def run_forked(name: str, params: Json, *, env: Mapping[str, str] | None = None,
         process.kill()
         process.join()
         returned.seek(0)
-        output = returned.read().decode()
-    assert not hangs, f"{name} still runs after {seconds} s, with {params}:\n{output}"
-    assert output.strip().startswith("{"), f"{name} returned no result for {params}:\n{output}"
+        errors.seek(0)
+        output, traceback = returned.read().decode(), errors.read().decode()
+    assert not hangs, f"{name} still runs after {seconds} s, with {params}:\n{output}\n{traceback}"
+    assert output.strip().startswith("{"), f"{name} returned no result for {params}:\n{output}\n{traceback}"
     return Result(t.cast(int, process.exitcode), json.loads(output))
 
 
-def _main(main: t.Callable[[], None], environment: Mapping[str, str], stdin: int, stdout: int) -> None:
+def _main(main: t.Callable[[], None], environment: Mapping[str, str], stdin: int, stdout: int, stderr: int) -> None:
+    warnings.resetwarnings()  # pytest makes errors of them
     os.environ.clear()
     os.environ.update(environment)
-    for source, target in ((stdin, 0), (stdout, 1), (stdout, 2)):
+    for source, target in ((stdin, 0), (stdout, 1), (stderr, 2)):
         os.dup2(source, target)
     sys.argv = ["module"]
     sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")

@@ -236,10 +236,12 @@ class Api:
         cause = _cause(error)
         proxy = getattr(self._pool, "proxy", None)
         through = f" through the proxy {proxy._replace(auth=None).url}" if proxy else ""
-        if "CERTIFICATE_VERIFY_FAILED" in cause:
-            advice = "Set ca_cert (or certificate-authority in the kubeconfig) to the certificate of the CA that signed this server's."
-        else:
-            advice = "Check the address, the network, the certificate, and that the control plane is up."
+        advice = (
+            "Set ca_cert (or certificate-authority in the kubeconfig) to the certificate of the CA that signed this server's."
+            if "CERTIFICATE_VERIFY_FAILED" in cause
+            else "Check the address (host, or server in the kubeconfig), the network, the certificate, and that the control plane "
+            "is up."
+        )
         return f"The API server {self.endpoint} does not answer{through}: {cause}. {advice}"
 
 
