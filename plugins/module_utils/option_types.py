@@ -47,20 +47,26 @@ def with_our_types(spec: Mapping[str, Spec], given: Mapping[str, t.Any]) -> dict
 
     Args:
         spec: As a module declares it.
-        given: The values. A dictionary with options of its own is left to Ansible, which looks for secrets in it.
+        given: The values. Lists and dictionaries are left to Ansible, which goes into them by the name of their type.
     """
-    return {name: _typed(option, given.get(name)) for name, option in spec.items()}
+    return {name: _typed(option, name in given, given.get(name)) for name, option in spec.items()}
 
 
-def _typed(option: Spec, value: t.Any) -> Spec:
-    kind = option.get("type", "str")
-    if kind not in _KINDS or (kind == "dict" and _converted("dict", value) is not None):
+def _typed(option: Spec, is_given: bool, value: t.Any) -> Spec:
+    kind, is_secret = option.get("type", "str"), bool(option.get("no_log"))
+    if kind not in _KINDS:
         return option
-    if kind == "dict":  # what was meant as its options may hold secrets
-        option = {key: one for key, one in option.items() if key != "options"} | {"no_log": bool(str(value).strip())}
-    typed = option | {"type": _refusing(kind, bool(option.get("no_log")))}
-    if option.get("elements") in _KINDS:
-        typed["elements"] = _refusing(option["elements"], bool(option.get("no_log")))
+    typed = dict(option)
+    if kind in ("dict", "list"):
+        if option.get("elements") in _KINDS:
+            typed["elements"] = _refusing(option["elements"], is_secret)
+        if not is_given or _converted(kind, value) is not None:
+            return typed
+        for inside in ("elements", "options"):
+            typed.pop(inside, None)
+        if "options" in option:  # some of which may be secret
+            is_secret = typed["no_log"] = bool(str(value).strip())
+    typed["type"] = _refusing(kind, is_secret)
     return typed
 
 

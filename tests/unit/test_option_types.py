@@ -77,5 +77,11 @@ def test_a_secret_that_is_refused_is_not_shown(option: str, value: t.Any) -> Non
     assert SECRET in result._no_log_values
 
 
+def test_a_default_is_taken() -> None:
+    spec = {"names": {"type": "list", "elements": "str", "default": []}, "count": {"type": "int", "default": 3}}
+    result = ArgumentSpecValidator(with_our_types(spec, {})).validate({})
+    assert (result.error_messages, result.validated_parameters) == ([], {"names": [], "count": 3})
+
+
 def test_secrets_within_a_dictionary_are_still_found() -> None:
     assert SECRET in validated(headers={"login": SECRET})._no_log_values

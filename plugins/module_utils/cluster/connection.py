@@ -17,7 +17,6 @@ import typing as t
 from collections.abc import Mapping
 from copy import deepcopy
 
-import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_MAP, AUTH_ARG_SPEC
 
@@ -29,6 +28,7 @@ from .errors import AuthError, MissingLibrary
 try:
     import kubernetes
     import urllib3
+    import yaml
 except ImportError as error:
     kubernetes = None
     KUBERNETES_IMPORT_ERROR: ImportError | None = error

@@ -328,3 +328,9 @@ class TestWatching:
         assert len(list(watching)) == 1
         watching.close()
         watching.close()
+
+
+def test_an_address_of_plain_http_says_so(api: Api, server: Server) -> None:
+    server.answer(b"Client sent an HTTP request to an HTTPS server.\n", 400)
+    with pytest.raises(Unreachable, match="answers only to https"):
+        api.get("/x")

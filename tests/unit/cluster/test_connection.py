@@ -302,6 +302,18 @@ class TestAddress:
             connected(host="a.example:6443", api_key=SECRET)
 
 
+class TestProxy:
+    @pytest.mark.parametrize("environ", [{}, {"HTTPS_PROXY": "proxy.example:3128"}])
+    def test_one_without_a_scheme_is_named(self, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        options = {} if environ else {"proxy": "proxy.example:3128"}
+        with pytest.raises(AuthError) as caught:
+            connected(host="https://a.example", api_key=SECRET, **options)
+        assert ("The proxy of the environment" if environ else "proxy: ") in str(caught.value)
+        assert "Write it as http://proxy.example:3128." in str(caught.value)
+
+
 class TestRequests:
     """What goes out to the server."""
 
