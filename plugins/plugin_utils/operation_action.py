@@ -31,11 +31,12 @@ from ansible.utils.display import Display
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.manifest_source import is_path
 
 try:
-    from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connection import (
-        missing_library,
-        secrets_of,
+    from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connection import missing_library
+    from ansible_collections.kubevirt.lifecycle.plugins.module_utils.module_run import (
+        checked_spec,
+        hidden_of,
+        result_of,
     )
-    from ansible_collections.kubevirt.lifecycle.plugins.module_utils.module_run import result_of, whole_spec
 except ImportError as error:  # beyond an action, an ImportError would end the whole ansible-playbook
     MISSING = str(error)
 else:
@@ -120,9 +121,9 @@ class OperationAction(ActionBase):
             for option, path in files_of(given).items():
                 found = stack.enter_context(self._found(path))
                 options[option] = found.path if found else path
-            validated = ArgumentSpecValidator(whole_spec(self.operation.ARGUMENT_SPEC)).validate(options)
+            validated = ArgumentSpecValidator(checked_spec(self.operation.ARGUMENT_SPEC, options)).validate(options)
             params = validated.validated_parameters
-            hidden = validated._no_log_values | secrets_of(params)
+            hidden = hidden_of(validated._no_log_values, params)
             _tell_warnings(validated)
             stack.enter_context(environment(variables))
             result = {"failed": True, "msg": refusal_of(validated, self._task.action)}

@@ -49,7 +49,14 @@ def every_way_to_end(world: World) -> list[Json]:
         {INFO: {"kubeconfig": "/nowhere/kubeconfig"}},
         {INFO: {"host": "https://10.0.0.1", "api_key": "one"}},
         {INFO: {"nme": "kubevirt"}},
+        {INFO: {"name": ["kubevirt"]}},
+        {INFO: {"context": " "}},
+        {INFO: {"kubeconfig": "/tmp"}},
+        {INFO: {"proxy_headers": "x"}},
+        {INFO: {"host": "https://10.0.0.1", "api_key": " "}, "module_defaults": {}},
         {UPGRADE: {**upgrade, "wait_timeout": "long"}},
+        {UPGRADE: {**upgrade, "wait_timeout": "inf"}},
+        {UPGRADE: {**upgrade, "image_registry": "https://quay.io/kubevirt"}},
         {UPGRADE: upgrade, "check_mode": True, "diff": True},
         {UPGRADE: upgrade, "check_mode": True},
         {UPGRADE: {"version": FROM, "manifest": str(world.manifests[FROM])}, "check_mode": True},
@@ -115,7 +122,7 @@ def test_the_environment_of_the_task_and_of_the_play(world: World, play: Play) -
         first, second = of_items["results"]
         assert first["failed"] and "/nowhere/other" in first["msg"], first
         assert second["state"] == "healthy", second
-        assert of_play["failed"] and "at its default place cannot be used" in of_play["msg"], of_play
+        assert of_play["failed"] and "/nowhere/kubeconfig cannot be used" in of_play["msg"], of_play
 
 
 def test_options_and_variables_of_the_environment_do_not_mix(play: Play) -> None:

@@ -9,6 +9,7 @@ Every finding id has a page under docs/findings/; its address is the finding's `
 
 from __future__ import annotations
 
+import difflib
 import typing as t
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -126,6 +127,11 @@ def finding(id: str, *, object: str, cause: str, fix: str, evidence: str = "", l
 def unknown_ids(accept: Iterable[str]) -> list[str]:
     """The ids in ``accept`` that the catalogue does not have."""
     return [id for id in accept if id not in CATALOGUE]
+
+
+def nearest_id(text: str) -> str:
+    """The id of the catalogue that was probably meant; empty when none is like it."""
+    return next(iter(difflib.get_close_matches(text.strip().lower(), CATALOGUE, n=1)), "")
 
 
 def blocking(findings: Iterable[Finding], accept: Sequence[str] = ()) -> list[Finding]:

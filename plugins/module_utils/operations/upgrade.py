@@ -16,7 +16,7 @@ from ..cluster.manifest_source import is_text, read_manifest
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
 from ..knowledge.conditions import reconciled_generation, target_version
-from ..knowledge.findings import Finding, finding, unknown_ids
+from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import tag_patch
 from ..knowledge.launchers import unfinished_migrations
 from ..knowledge.manifest import Manifest, ManifestError, checksum_matches, parse, with_namespace, with_registry
@@ -24,6 +24,7 @@ from ..knowledge.objects import path_of
 from ..knowledge.versions import Version, VersionError, try_parse
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
+from .options import check_options
 from .outcome import InvalidOption, Outcome, Report, listed, mistake, phase, refusal, told
 from .pages import upgrade_page
 from .standing_findings import findings_about_workloads
@@ -95,7 +96,7 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     """
     started = clock.now()
     wish = _wish(params)
-    _check(params)
+    check_options(params)
     cluster = cluster_of(api)
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
@@ -191,7 +192,7 @@ def _wish(params: Params) -> Wish:
     try:
         version = Version.parse(params["version"])
     except VersionError as error:
-        raise InvalidOption(f"version: {error}") from error
+        raise InvalidOption(f"version: {error} Nothing was done.") from error
     return Wish(
         version=version,
         method=params["method"],
@@ -201,17 +202,6 @@ def _wish(params: Params) -> Wish:
         restore_methods=params["workload_methods_after"] == "restore",
         wait=params["wait"],
     )
-
-
-def _check(params: Params) -> None:
-    unknown = unknown_ids(params["accept"])
-    if unknown:
-        raise InvalidOption(
-            f"accept: {listed(unknown)} is no finding id. Take the ids from the findings of a run, or from docs/findings/."
-        )
-    for option in ("wait_timeout", "stall_timeout", "migration_drain_timeout"):
-        if params[option] <= 0:
-            raise InvalidOption(f"{option}: {params[option]} is not a number of seconds above 0.")
 
 
 def _caught_up(api: Api, cluster: Cluster, clock: Clock) -> Facts:
