@@ -45,6 +45,7 @@ from .upgrade_plan import (
 from .upgrade_wish import Wish, arrived, running_version
 from .waiting import Limits, Waited, wait_for
 
+REHEARSAL = "rehearse"
 HOLD = 15.0
 """Seconds for which the hop must stay done before it counts as done."""
 QUIET = 5.0
@@ -252,12 +253,12 @@ class _Execution:
         """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
         findings = [*against]
         try:
-            self._report(
-                "rehearsal: every write once as a dry run (if this run is stopped, start it again: it goes on)"
-            )
+            actions = [REHEARSAL, *(step.action for step in self._plan.steps)]
+            self._tell = phase(self._report, actions, REHEARSAL)
+            self._tell("every write once as a dry run (if this run is stopped, start it again: it goes on)")
             self._rehearse()
             for step in self._plan.steps:
-                self._tell = phase(self._report, step.action)
+                self._tell = phase(self._report, actions, step.action)
                 self._tell(f"{step.object} ({step.reason})")
                 self._carry_out(step)
         except _Stopped as stopped:
