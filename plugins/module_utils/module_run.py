@@ -17,6 +17,7 @@ from .cluster.connection import auth_argument_spec, connect, secrets_of
 from .cluster.errors import ClusterError
 from .knowledge.expressions import JmespathMissing
 from .operations.outcome import InvalidOption, Outcome, Report, mistake
+from .option_types import with_our_types
 
 Operation = Callable[..., Outcome]
 
@@ -24,6 +25,16 @@ Operation = Callable[..., Outcome]
 def whole_spec(argument_spec: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The options of an operation, with those that name the cluster."""
     return {**auth_argument_spec(), **argument_spec}
+
+
+def checked_spec(argument_spec: Mapping[str, t.Any], given: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The whole spec for exactly these values, with types that name the value that they refuse."""
+    return with_our_types(whole_spec(argument_spec), given)
+
+
+def hidden_of(no_log_values: set[str], params: Mapping[str, t.Any]) -> set[str]:
+    """What must not be shown of the options. Hiding a blank "secret" would make every message unreadable."""
+    return {secret for secret in no_log_values | secrets_of(params) if secret.strip()}
 
 
 def result_of(
@@ -39,6 +50,7 @@ def result_of(
     """
     clock = Clock()
     try:
+        _refuse_blank(params)
         api = connect(params, check_mode=check_mode, clock=clock)
         outcome = operation(api, params, check_mode=check_mode, clock=clock, report=report)
     except (InvalidOption, ClusterError, JmespathMissing) as error:
@@ -50,10 +62,27 @@ def result_of(
     return outcome.as_result()
 
 
+def _refuse_blank(params: Mapping[str, t.Any]) -> None:
+    for option, value in params.items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and text and not text.strip():
+                raise InvalidOption(f"{option}: {text!r} is blank. Nothing was done. Give a value, or leave it out.")
+
+
+class _Module(AnsibleModule):  # type: ignore[misc]
+    """Takes its options by our types, as the action does; the declared ones are those of the documentation."""
+
+    argument_spec: dict[str, t.Any]
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        self.argument_spec = with_our_types(self.argument_spec, self.params)
+
+
 def run_as_module(argument_spec: Mapping[str, t.Any], operation: Operation) -> None:
     """Run ``operation`` with the module's options and end the process with its result."""
-    module = AnsibleModule(argument_spec=whole_spec(argument_spec), supports_check_mode=True)
-    module.no_log_values.update(secrets_of(module.params))
+    module = _Module(argument_spec=whole_spec(argument_spec), supports_check_mode=True)
+    module.no_log_values = hidden_of(module.no_log_values, module.params)
     result = result_of(operation, module.params, check_mode=module.check_mode, report=module.debug)
     if result.pop("failed", False):
         module.fail_json(**result)

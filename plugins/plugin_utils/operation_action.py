@@ -14,7 +14,7 @@ import os
 import signal
 import time
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,17 +31,19 @@ from ansible.utils.display import Display
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.manifest_source import is_path
 
 try:
-    from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connection import (
-        missing_library,
-        secrets_of,
+    from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connection import missing_library
+    from ansible_collections.kubevirt.lifecycle.plugins.module_utils.module_run import (
+        checked_spec,
+        hidden_of,
+        result_of,
     )
-    from ansible_collections.kubevirt.lifecycle.plugins.module_utils.module_run import result_of, whole_spec
 except ImportError as error:  # beyond an action, an ImportError would end the whole ansible-playbook
     MISSING = str(error)
 else:
     MISSING = missing_library()
 
 LONGEST_LINE = 300
+LONGEST_HOST = 30
 FILE_OPTIONS = ("kubeconfig", "manifest", "releases", "risks", "gates")
 HOW_TO_GO_ON = "What was done stays done. To go on, run the same again: it starts from the state of the cluster."
 
@@ -80,7 +82,7 @@ class OperationAction(ActionBase):
             result = self._run_as_module(given, task_vars)
         else:
             display.vvv(f"{self._task.action} runs in the controller's own process", host=host)
-            result = self._run_in_process(given, host)
+            result = self._run_in_process(given, host, width_for((task_vars or {}).get("ansible_play_hosts_all", [])))
             if not _returns_invocation(task_vars):
                 del result["invocation"]
         shown = result.get("invocation", {}).get("module_args", {})
@@ -112,7 +114,7 @@ class OperationAction(ActionBase):
         result: dict[str, t.Any] = self._execute_module(module_args=options, task_vars=task_vars, wrap_async=wrap_async)
         return result
 
-    def _run_in_process(self, given: Options, host: str) -> dict[str, t.Any]:
+    def _run_in_process(self, given: Options, host: str, width: int) -> dict[str, t.Any]:
         variables: dict[str, t.Any] = {}
         self._compute_environment_string(variables)
         with ExitStack() as stack:
@@ -120,14 +122,14 @@ class OperationAction(ActionBase):
             for option, path in files_of(given).items():
                 found = stack.enter_context(self._found(path))
                 options[option] = found.path if found else path
-            validated = ArgumentSpecValidator(whole_spec(self.operation.ARGUMENT_SPEC)).validate(options)
+            validated = ArgumentSpecValidator(checked_spec(self.operation.ARGUMENT_SPEC, options)).validate(options)
             params = validated.validated_parameters
-            hidden = validated._no_log_values | secrets_of(params)
+            hidden = hidden_of(validated._no_log_values, params)
             _tell_warnings(validated)
             stack.enter_context(environment(variables))
             result = {"failed": True, "msg": refusal_of(validated, self._task.action)}
             if not validated.error_messages:
-                result = self._result(params, Progress(host, hidden, is_silent=self._task.no_log))
+                result = self._result(params, Progress(host, hidden, width, is_silent=self._task.no_log))
         return t.cast(dict[str, t.Any], remove_values({**result, "invocation": {"module_args": params}}, hidden))
 
     def _result(self, params: Mapping[str, t.Any], progress: Progress) -> dict[str, t.Any]:
@@ -155,23 +157,41 @@ class OperationAction(ActionBase):
 
 
 class Progress:
-    """Shows one line for each change: which host, since how many seconds, in which phase, and what happens."""
+    """Shows one line for each change: which host, how long the task runs, and what the operation says.
 
-    def __init__(self, host: str, hidden: set[str], *, is_silent: bool) -> None:
+    ``width`` is that of the host's column, so that the lines of many hosts are readable one below the other. There are no
+    colours and nothing that moves a cursor: a log shows the same as a terminal.
+    """
+
+    def __init__(self, host: str, hidden: set[str], width: int, *, is_silent: bool) -> None:
         self._host = host
         self._hidden = hidden
+        self._width = width
         self._is_silent = is_silent
         self._started = time.monotonic()
 
     def __call__(self, line: str) -> None:
         if not self._is_silent:
-            elapsed = time.monotonic() - self._started
-            display.display(f"[{self._host}] {elapsed:.0f}s {one_line(remove_values(line, self._hidden))}")
+            elapsed = as_time(time.monotonic() - self._started)
+            said = one_line(remove_values(line, self._hidden))
+            display.display(f"{f'[{self._host}]':<{self._width}} {elapsed:>7}  {said}")
+
+
+def width_for(hosts: Collection[str]) -> int:
+    """The width of the column of the longest of the hosts' names; a few very long ones stick out."""
+    return min(max((len(str(host)) for host in hosts), default=0), LONGEST_HOST) + len("[]")
+
+
+def as_time(seconds: float) -> str:
+    """Minutes and seconds, with hours when there are any: 1:23, 1:02:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def one_line(text: str) -> str:
     """The text without line breaks, cut where it is longer than a screen or two can show."""
-    line = " ".join(text.split())
+    line = " ".join(map(str.strip, text.splitlines()))
     return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
 
 

@@ -14,19 +14,26 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import typing as t
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kvlab import cache, cgroups, processes
+import yaml
+from kvlab import builds, cache, cgroups, images, node, processes
 from kvlab.lab import Lab
 from kvlab.waiting import wait_for
 
 TOOL = [sys.executable, str(Path(__file__).parent)]
 API_ONLY, WHOLE = ["--api-only"], []
 BOTH_FORMS = pytest.mark.parametrize("form", [API_ONLY, WHOLE], ids=["api-only", "whole"])
+# What is built on demand is not built for every run of the tests.
+RELEASES = [
+    pytest.param(version, marks=[] if version in builds.USUAL_VERSIONS else pytest.mark.full)
+    for version in builds.KUBEVIRT_VERSIONS
+]
 
 
 def tool(*arguments: str) -> str:
@@ -162,3 +169,17 @@ def test_the_audit_log_tells_of_a_request_at_once(lab: Lab) -> None:
     assert (asked["verb"], asked["responseStatus"]["code"]) == ("list", 200)
     assert asked["user"]["username"] == "kubernetes-super-admin"
     assert asked["userAgent"].startswith("kubectl/")
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_a_release_is_of_its_version(version: str) -> None:
+    documents = Path(tool("manifest", version)).read_text().split("\n---\n")
+    (operator,) = [document for document in documents if "\nkind: Deployment\n" in document]
+    (container,) = yaml.safe_load(operator)["spec"]["template"]["spec"]["containers"]
+    declared = {one["name"]: one.get("value") for one in container["env"]}
+    assert declared["KUBEVIRT_VERSION"] == version
+    assert container["image"] == f"{images.KUBEVIRT_REGISTRY}/virt-operator:{version}"
+    with tarfile.open(node.image_archives([version])[-1]) as archive:
+        (packed,) = json.load(t.cast("t.IO[bytes]", archive.extractfile("manifest.json")))
+    names = {f"{images.KUBEVIRT_REGISTRY}/{name}:{version}" for name in images.KUBEVIRT_PROGRAMS}
+    assert set(packed["RepoTags"]) == names

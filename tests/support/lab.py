@@ -124,7 +124,7 @@ class Lab:
             capture_output=True,
             text=True,
             input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-            env={**_clean_environment(), "PYTHONPATH": str(COLLECTIONS), **(env or {})},
+            env={**clean_environment(), "PYTHONPATH": str(COLLECTIONS), **(env or {})},
             timeout=timeout,
         )
         assert done.stdout.strip().startswith("{"), f"{name} returned no result:\n{done.stdout}\n{done.stderr}"
@@ -171,7 +171,7 @@ class Lab:
 def playbook_environment() -> dict[str, str]:
     """The environment of our playbooks: the working tree, and no cluster of the developer's."""
     return {
-        **_clean_environment(),
+        **clean_environment(),
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
         "ANSIBLE_HOME": str(ROOT / "build" / "ansible"),
         "ANSIBLE_NOCOLOR": "1",
@@ -185,7 +185,8 @@ def mutating(events: list[Json]) -> list[str]:
     return [f"{event['verb']} {event['requestURI']}" for event in events if event["verb"] in MUTATING]
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
+    """The environment without a cluster of the developer's."""
     return {
         name: value for name, value in os.environ.items() if not name.startswith("K8S_AUTH_") and name != "KUBECONFIG"
     }

@@ -50,3 +50,14 @@ def test_a_mistake_of_ours_is_told_as_one(monkeypatch: pytest.MonkeyPatch, error
 def test_the_end_of_a_tasks_timeout_goes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt):  # which is no Exception either
         result(monkeypatch, KeyboardInterrupt())
+
+
+@pytest.mark.parametrize("value", [" ", "\n", ["a", "\t"]])
+def test_a_blank_value_is_refused_before_anything_is_asked(value: t.Any) -> None:
+    told = module_run.result_of(pytest.fail, {"context": value}, check_mode=False, report=print)
+    assert told["failed"] and told["msg"].startswith("context: ") and "is blank" in told["msg"]
+
+
+def test_a_blank_secret_hides_nothing() -> None:
+    hidden = module_run.hidden_of({" ", "s3cret"}, {"manifest": "https://user:pass@mirror.example/operator.yaml"})
+    assert hidden == {"s3cret", "pass"}

@@ -223,12 +223,26 @@ class Api:
                 retries=False,
             )
         except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(self._why_unreachable(error)) from error
+        if response.status == 400 and not stream and b"HTTP request to an HTTPS server" in response.data:
             raise Unreachable(
-                f"The API server {self.endpoint} does not answer: {_cause(error)}. "
-                "Check the address, the network, the certificate, and that the control plane is up."
-            ) from error
+                f"The API server {self.endpoint} answers only to https. Write its address (host, or server in the kubeconfig) with "
+                "https://."
+            )
         self._answered = True
         return response
+
+    def _why_unreachable(self, error: Exception) -> str:
+        cause = _cause(error)
+        proxy = getattr(self._pool, "proxy", None)
+        through = f" through the proxy {proxy._replace(auth=None).url}" if proxy else ""
+        advice = (
+            "Set ca_cert (or certificate-authority in the kubeconfig) to the certificate of the CA that signed this server's."
+            if "CERTIFICATE_VERIFY_FAILED" in cause
+            else "Check the address (host, or server in the kubeconfig), the network, the certificate, and that the control plane "
+            "is up."
+        )
+        return f"The API server {self.endpoint} does not answer{through}: {cause}. {advice}"
 
 
 class Watching:
@@ -303,7 +317,7 @@ def _error(method: str, path: str, status: int, data: bytes) -> ApiError:
         body = body.get("object", body)
         reason, message = body.get("reason") or "Error", body.get("message") or ""
     except (ValueError, AttributeError):
-        reason, message = "Error", data[:200].decode(errors="replace")
+        reason, message = "Error", " ".join(data[:200].decode(errors="replace").split())
     if status == 422 and "the server rejected our request" in message:
         status = 409  # how a JSON patch test that does not hold is answered
     return _ERRORS.get(status, ApiError)(method, path, status, reason, message)

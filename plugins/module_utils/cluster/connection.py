@@ -17,15 +17,18 @@ import typing as t
 from collections.abc import Mapping
 from copy import deepcopy
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_MAP, AUTH_ARG_SPEC
 
 from .api import Api
+from .certificates import why_no_ca, why_no_file, why_no_login
 from .clock import Clock
 from .errors import AuthError, MissingLibrary
 
 try:
     import kubernetes
     import urllib3
+    import yaml
 except ImportError as error:
     kubernetes = None
     KUBERNETES_IMPORT_ERROR: ImportError | None = error
@@ -38,6 +41,13 @@ USER_AGENT = "kubevirt.lifecycle"
 _SERVER_AND_USER = ("host", "api_key", "username", "password", "client_cert", "client_key")
 _KUBECONFIG = ("kubeconfig", "context")
 _PASSWORD_IN_ADDRESS = re.compile(r"[a-z]+://[^/@\s:]*:([^/@\s]+)@")
+_HTTP = ("https", "http")
+_PROXY = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_OPTION_OF_HEADER = {
+    "authorization": "api_key",
+    "impersonate-user": "impersonate_user",
+    "impersonate-group": "impersonate_groups",
+}
 _SECRET_NAMES = re.compile("token|password|secret|key-data")
 _VARIABLES = {
     option: tuple(dict.fromkeys((f"K8S_AUTH_{option.upper()}", f"K8S_AUTH_{client_name.upper()}")))
@@ -82,15 +92,19 @@ def connect(params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock) -> A
             "Install it for the Python that runs this task: pip install 'kubernetes>=28.1,!=36.0.0'."
         )
     source = auth_source(params, os.environ)
+    configuration = _configuration(source)
+    _refuse_certificates(configuration, source)
+    if "host" not in source:
+        _refuse_address("The server of the kubeconfig", configuration.host, _HTTP)
+    proxy = "proxy" if "proxy" in source else "The proxy of the environment"
+    if configuration.proxy:
+        _refuse_address(proxy, configuration.proxy, _PROXY)
     try:
-        configuration = _configuration(source)
         client = kubernetes.client.ApiClient(configuration)
-    except ValueError as error:  # of an address that is none; urllib3's own errors of addresses are ValueErrors too
+    except (ValueError, ImportError) as error:  # of urllib3, the last one because a SOCKS proxy needs another library
         raise AuthError(
-            f"The address of the API server or of its proxy cannot be used: {error}. Nothing was done. "
-            "Write it as https://name:port (the proxy may have http://)."
+            f"{proxy}: {configuration.proxy} cannot be used: {error}. Nothing was done. Write it as http://name:port."
         ) from error
-    _refuse_without_scheme(configuration.host)
     return Api(
         client.rest_client.pool_manager,
         configuration.host,
@@ -139,7 +153,7 @@ def auth_source(params: Mapping[str, t.Any], environ: Mapping[str, str]) -> dict
             "(in AWX, remove the cluster credential from the job template), or leave out the options."
         )
     if not options:
-        options = {option: _typed(option, environ[name]) for option, name in variables.items()}
+        options = {option: _typed(option, name, environ[name]) for option, name in variables.items()}
         named: t.Callable[[str], str] = variables.__getitem__
     else:
         named = str
@@ -167,6 +181,13 @@ def _refuse_mixture(source: Mapping[str, t.Any], named: t.Callable[[str], str]) 
                 f"{named(given[0])} is set without {lacking[0]}, and they belong together. Nothing was done. "
                 f"Set {lacking[0]} (K8S_AUTH_{lacking[0].upper()}) too."
             )
+    if (
+        "impersonate_groups" in source and "impersonate_user" not in source
+    ):  # a server error, for which we would try again
+        raise AuthError(
+            f"{named('impersonate_groups')}: {_listed(source['impersonate_groups'])} is set without impersonate_user, and the API "
+            "server takes groups only with a user. Nothing was done. Set impersonate_user (K8S_AUTH_IMPERSONATE_USER) too."
+        )
     if "api_key" in source and "username" in source:
         raise AuthError(
             f"{named('api_key')} and {named('username')} are both set, and only one of them can log in. Nothing was done. "
@@ -174,20 +195,50 @@ def _refuse_mixture(source: Mapping[str, t.Any], named: t.Callable[[str], str]) 
         )
 
 
-def _refuse_without_scheme(host: str) -> None:
-    """An address without a scheme would be asked in plain text, with the token."""
-    if not host.lower().startswith(("https://", "http://")):
-        raise AuthError(f"The API server's address {host} has no scheme. Nothing was done. Write it as https://{host}.")
+def _refuse_address(option: str, address: str, schemes: tuple[str, ...]) -> None:
+    """Without a scheme, an API server would be asked in plain text, with the token."""
+    try:
+        url = urllib3.util.parse_url(address)
+    except urllib3.exceptions.LocationParseError:
+        url = urllib3.util.Url()
+    if not url.host or url.scheme not in schemes or url.query is not None or url.fragment is not None:
+        example = address if address and re.fullmatch(r"[\w.-]+(:[0-9]+)?", address) else "name:port"
+        raise AuthError(
+            f"{option}: {address!r} is not an address. Nothing was done. Write it as {schemes[0]}://{example}."
+        )
+
+
+def _refuse_certificates(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
+    for names, files, why in (
+        (("ca_cert",), (configuration.ssl_ca_cert,), why_no_ca),
+        (("client_cert", "client_key"), (configuration.cert_file, configuration.key_file), why_no_login),
+    ):
+        reason = why(*files) if all(files) else ""
+        if reason:
+            # Those of a kubeconfig are often in files that only exist meanwhile.
+            given = "; ".join(
+                f"{name}: {source[name]}" if name in source else f"{name} of the kubeconfig" for name in names
+            )
+            raise AuthError(
+                f"{given}: {reason}. Nothing was done. Give files as the cluster's administrator made them."
+            )
 
 
 def _listed(names: t.Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _typed(option: str, value: str) -> t.Any:
+def _typed(option: str, name: str, value: str) -> t.Any:
+    if not value.strip():
+        raise AuthError(f"{name}: {value!r} is blank. Nothing was done. Give it a value, or unset it.")
     kind = AUTH_ARG_SPEC[option].get("type")
     if kind == "bool":
-        return value.lower() not in ("0", "false", "no")
+        try:
+            return boolean(value)
+        except TypeError as error:
+            raise AuthError(
+                f"{name}: {value!r} is not true or false. Nothing was done. Set it to one of them."
+            ) from error
     if kind == "list":
         return [item for item in value.split(",") if item]
     return value
@@ -196,6 +247,7 @@ def _typed(option: str, value: str) -> t.Any:
 def _configuration(source: Mapping[str, t.Any]) -> t.Any:
     configuration = kubernetes.client.Configuration()
     if "host" in source:
+        _refuse_address("host", source["host"], _HTTP)
         configuration.host = str(source["host"]).rstrip("/")
         _set_credentials(configuration, source)
     else:
@@ -208,9 +260,17 @@ def _configuration(source: Mapping[str, t.Any]) -> t.Any:
         if name in source:
             setattr(configuration, name, source[name])
     if "proxy_headers" in source:
-        headers = {name: value for name, value in source["proxy_headers"].items() if value}
-        configuration.proxy_headers = urllib3.util.make_headers(**headers)
+        configuration.proxy_headers = _proxy_headers(source["proxy_headers"])
     return configuration
+
+
+def _proxy_headers(given: Mapping[str, str | None]) -> t.Any:
+    headers: dict[str, t.Any] = {name: value for name, value in given.items() if value}
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()) or (name.endswith("basic_auth") and ":" not in value):
+            wanted = "name:password" if name.endswith("basic_auth") else "one line of plain characters"
+            raise AuthError(f"proxy_headers: {name} cannot be sent. Nothing was done. Write it as {wanted}.")
+    return urllib3.util.make_headers(**headers)
 
 
 def _set_credentials(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
@@ -224,8 +284,9 @@ def _set_credentials(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
 
 def _existing(source: Mapping[str, t.Any], option: str) -> str:
     path: str = os.path.expanduser(source[option])
-    if not os.path.isfile(path):
-        raise AuthError(f"{option}: No such file: {path}. Nothing was done. Give the path of a file that exists.")
+    reason = why_no_file(path)
+    if reason:
+        raise AuthError(f"{option}: {reason}: {path}. Nothing was done. Give the path of a file that exists.")
     return path
 
 
@@ -241,12 +302,46 @@ def _load_kubeconfig(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
         else:
             _load_default(where)
     except Exception as error:  # the loader raises ConfigException, yaml, base64, OS and type errors alike
-        name = "given as a dictionary" if isinstance(kubeconfig, dict) else (kubeconfig or "at its default place")
+        name = (
+            "given as a dictionary"
+            if isinstance(kubeconfig, dict)
+            else (kubeconfig or _default_file() or "at its default place")
+        )
         context = f", context {source['context']}" if "context" in source else ""
         raise AuthError(
-            f"The kubeconfig {name}{context} cannot be used: {error}. "
+            f"The kubeconfig {name}{context} cannot be used: {_reason(source, error)}. Nothing was done. "
             "Set kubeconfig and context (or K8S_AUTH_KUBECONFIG, K8S_AUTH_CONTEXT) to a file and a context that exist."
         ) from error
+
+
+def _reason(source: Mapping[str, t.Any], error: Exception) -> str:
+    """Why a kubeconfig cannot be loaded; the loader's own words are often those of the error that it ran into."""
+    kubeconfig = source.get("kubeconfig") or _default_file()
+    if kubeconfig and not isinstance(kubeconfig, (str, dict)):
+        return "it is neither a path nor a dictionary"
+    if isinstance(kubeconfig, str) and not any(map(os.path.exists, os.path.expanduser(kubeconfig).split(os.pathsep))):
+        return "No such file"
+    names = _contexts(kubeconfig)
+    if names and source.get("context", names[0]) not in names:
+        return f"it has no such context, only {_listed(names)}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, (yaml.YAMLError, UnicodeError)):
+        return "it is not YAML"
+    if isinstance(error, (TypeError, AttributeError, LookupError)):
+        return "it does not hold the settings of one"
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _contexts(kubeconfig: t.Any) -> list[str]:
+    """The names of its contexts, as far as it can be read."""
+    try:
+        if isinstance(kubeconfig, str):
+            with open(_expanded(kubeconfig) or "", encoding="utf-8") as file:
+                kubeconfig = yaml.safe_load(file)
+        return [str(context["name"]) for context in kubeconfig["contexts"]]
+    except (OSError, ValueError, TypeError, LookupError, yaml.YAMLError):
+        return []
 
 
 def _load_default(where: Mapping[str, t.Any]) -> None:
@@ -293,7 +388,7 @@ def _headers(configuration: t.Any, source: Mapping[str, t.Any]) -> list[tuple[st
             value.isascii() and value.isprintable()
         ):  # http.client would say so with the value, which may be the token
             raise AuthError(
-                f"The value for the header {name} has a line end or another character that cannot be sent. Nothing was done. "
-                "Look at the token or name in the options, the K8S_AUTH_* variables or the kubeconfig."
+                f"{_OPTION_OF_HEADER.get(name.lower(), name)}: the value has a line end or another character that cannot be sent "
+                "as a header. Nothing was done. Look at it in the options, the K8S_AUTH_* variables or the kubeconfig."
             )
     return headers

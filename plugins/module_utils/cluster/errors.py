@@ -62,14 +62,22 @@ class Forbidden(ApiError):
     """403: the user may not do this."""
 
     def __str__(self) -> str:
-        return f"{super().__str__()}. Grant this to the user, or log in as one who may."
+        if '"system:anonymous"' in self.message:
+            return (
+                f"{super().__str__()}. The server found no login that it takes: give api_key, or client_cert and client_key, "
+                "or a kubeconfig with them; few servers take username and password."
+            )
+        return f"{super().__str__()}. Grant this to the user, or log in (or impersonate_user) as one who may."
 
 
 class Unauthorized(ApiError):
     """401: the server does not know who we are."""
 
     def __str__(self) -> str:
-        return f"{super().__str__()}. The token or certificate is wrong or has expired; log in again."
+        return (
+            f"{super().__str__()}. The token (api_key) or certificate (client_cert), or those of the "
+            "kubeconfig, are wrong or have expired; log in again."
+        )
 
 
 class Conflict(ApiError):

@@ -11,6 +11,7 @@ import os
 from ansible.module_utils.urls import open_url
 
 from ..knowledge.manifest import MAX_BYTES
+from .certificates import why_no_ca, why_no_file
 from .errors import ManifestUnavailable
 
 TIMEOUT = 60
@@ -43,6 +44,8 @@ def read_manifest(manifest: str, *, validate_certs: bool, ca_path: str | None, h
     Raises:
         ManifestUnavailable: It cannot be read, or is larger than 8 MiB.
     """
+    if ca_path:
+        _check_ca(ca_path)
     if is_text(manifest):
         return manifest.encode()
     if is_url(manifest):
@@ -57,6 +60,15 @@ def read_given_text(option: str, given: str) -> str:
         ManifestUnavailable: The file cannot be read, or is larger than 8 MiB.
     """
     return given if is_text(given) else _from_disk(given, option).decode("utf-8", errors="replace")
+
+
+def _check_ca(ca_path: str) -> None:
+    path = os.path.expanduser(ca_path)
+    reason = why_no_file(path) or why_no_ca(path)
+    if reason:
+        raise ManifestUnavailable(
+            f"manifest_ca_path: {ca_path} cannot be used: {reason}. Give a file of CA certificates, or leave it out."
+        )
 
 
 def _downloaded(url: str, *, validate_certs: bool, ca_path: str | None, has_checksum: bool) -> bytes:
@@ -93,9 +105,10 @@ def _from_disk(path: str, option: str = "manifest") -> bytes:
     try:
         with open(os.path.expanduser(path), "rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for a character that no path can have
+        reason = error.strerror if isinstance(error, OSError) else error
         raise ManifestUnavailable(
-            f"{option}: the file {path} cannot be read: {error.strerror}. Give a path that exists, or the text."
+            f"{option}: the file {path} cannot be read: {reason}. Give a path that exists, an https address, or the text."
         ) from error
     return _bounded(data, path)
 

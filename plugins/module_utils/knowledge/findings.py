@@ -9,6 +9,7 @@ Every finding id has a page under docs/findings/; its address is the finding's `
 
 from __future__ import annotations
 
+import difflib
 import typing as t
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -164,6 +165,11 @@ def page_of(id: str) -> str:
 def unknown_ids(accept: Iterable[str], also: Collection[str] = ()) -> list[str]:
     """The ids in ``accept`` that neither the catalogue nor ``also``, the ids of the user's own rules, has."""
     return [id for id in accept if id not in CATALOGUE and id not in also]
+
+
+def nearest_id(text: str) -> str:
+    """The id of the catalogue that was probably meant; empty when none is like it."""
+    return next(iter(difflib.get_close_matches(text.strip().lower(), CATALOGUE, n=1)), "")
 
 
 def blocking(findings: Iterable[Finding], accept: Sequence[str] = ()) -> list[Finding]:

@@ -115,11 +115,7 @@ def with_registry(manifest: Manifest, registry: str) -> Manifest:
     The operator takes its operands' images from its environment, so the ``*_IMAGE`` variables are rewritten with the
     containers' images. Names, their prefix, tags and digests stay; the ``*_SHASUM`` variables name no registry.
     """
-    if not _REGISTRY.fullmatch(registry):
-        raise ManifestError(
-            f"The registry {registry!r} is not of the form host[:port][/path], such as quay.io/kubevirt; "
-            "write it without a scheme, a tag and a slash at its end."
-        )
+    check_registry(registry)
 
     def moved(image: str) -> str:
         return f"{registry}/{image.rpartition('/')[2]}"
@@ -138,10 +134,7 @@ def with_registry(manifest: Manifest, registry: str) -> Manifest:
 
 def with_namespace(manifest: Manifest, namespace: str) -> Manifest:
     """The manifest for another namespace. No environment variable or argument of any release names it."""
-    if not _NAMESPACE_NAME.fullmatch(namespace):
-        raise ManifestError(
-            f"The namespace {namespace!r} is not a valid name; use at most 63 lower-case letters, digits and hyphens."
-        )
+    check_namespace(namespace)
 
     def rewrite(o: dict[str, t.Any]) -> None:
         if o["kind"] == "Namespace":
@@ -186,11 +179,32 @@ def component_image_variables(deployment: Object) -> list[str]:
 
 def checksum_matches(data: bytes, checksum: str) -> bool:
     """Whether ``data`` has the ``checksum``, which is ``sha256:`` or ``sha512:`` and hexadecimal digits."""
-    wanted = checksum.strip().lower()
-    if not _CHECKSUM.fullmatch(wanted):
-        raise ManifestError(f"The checksum {checksum!r} is not sha256: with 64 or sha512: with 128 hexadecimal digits.")
-    algorithm, digest = wanted.split(":")
+    check_checksum(checksum)
+    algorithm, digest = checksum.strip().lower().split(":")
     return hashlib.new(algorithm, data).hexdigest() == digest
+
+
+def check_checksum(checksum: str) -> None:
+    """A ManifestError if it is not of the form that ``checksum_matches`` takes."""
+    if not _CHECKSUM.fullmatch(checksum.strip().lower()):
+        raise ManifestError(f"The checksum {checksum!r} is not sha256: with 64 or sha512: with 128 hexadecimal digits.")
+
+
+def check_registry(registry: str) -> None:
+    """A ManifestError if images cannot come from there."""
+    if not _REGISTRY.fullmatch(registry):
+        raise ManifestError(
+            f"The registry {registry!r} is not of the form host[:port][/path], such as quay.io/kubevirt; "
+            "write it without a scheme, a tag and a slash at its end."
+        )
+
+
+def check_namespace(namespace: str) -> None:
+    """A ManifestError if no namespace can have this name."""
+    if not _NAMESPACE_NAME.fullmatch(namespace):
+        raise ManifestError(
+            f"The namespace {namespace!r} is not a valid name; use at most 63 lower-case letters, digits and hyphens."
+        )
 
 
 def _documents(text: str) -> Iterator[t.Any]:

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Mapping
 
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _PLURALS = {
     "ClusterRole": "clusterroles",
     "ClusterRoleBinding": "clusterrolebindings",
@@ -28,6 +30,14 @@ def path_of(manifest_object: Mapping[str, t.Any]) -> str:
     prefix = "/api/v1" if api_version == "v1" else f"/apis/{api_version}"
     within = f"/namespaces/{metadata['namespace']}" if metadata.get("namespace") else ""
     return f"{prefix}{within}/{_PLURALS[manifest_object['kind']]}/{metadata['name']}"
+
+
+def check_name(name: str) -> None:
+    """A ValueError if no object can have this name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"The name {name!r} is not one of an object; use at most 253 lower-case letters, digits, hyphens and dots."
+        )
 
 
 def object_name(live: Mapping[str, t.Any]) -> str:

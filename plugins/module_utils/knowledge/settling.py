@@ -8,6 +8,8 @@ It asks what KubeVirt's own tests ask after an update (tests/testsuite/fixture.g
 tests/operator/operator.go) and what virt-operator calls ready (pkg/virt-operator/util/readycheck.go). It also asks for
 virt-operator's own roll-out and for the wanted version, because the status stays that of the previous version, with
 reason AllComponentsReady, until the new virt-operator leads.
+
+``unsettled()`` is the whole answer. ``…_unsettled()`` are its parts, for who asks about one of them.
 """
 
 from __future__ import annotations
@@ -65,25 +67,26 @@ def unsettled(
     Returns:
         Sentences without a full stop, the most telling first.
     """
-    operands = [operand for operand in operands if _is_managed(operand)]
+    operands = managed(operands)
     return [
-        *_failure(kubevirt),
+        *failure_reported(kubevirt),
         *operator_unsettled(kubevirt, operator),
         *_versions_missing(kubevirt, wanted),
         *_conditions_missing(kubevirt),
         *_generation_missing(kubevirt, operands),
         *_operands_absent(kubevirt, operands),
-        *(sentence for operand in operands for sentence in _operand_missing(kubevirt, operand, wanted)),
-        *(sentence for pod in _operand_pods(pods) for sentence in _pod_missing(kubevirt, pod, wanted)),
+        *(sentence for operand in operands for sentence in operand_unsettled(kubevirt, operand, wanted)),
+        *(sentence for pod in operand_pods(pods) for sentence in pod_unsettled(kubevirt, pod, wanted)),
     ]
 
 
-def _failure(kubevirt: Object) -> Iterator[str]:
+def failure_reported(kubevirt: Object) -> list[str]:
+    """That virt-operator cannot go on, in its own words, or that all of it is going away."""
     failure = deployment_failed(kubevirt)
-    if failure:
-        yield f"{failure.reason}: {failure.message}"
+    sentences = [f"{failure.reason}: {failure.message}"] if failure else []
     if kubevirt["metadata"].get("deletionTimestamp"):
-        yield f"KubeVirt {_name(kubevirt)} is being deleted"
+        sentences.append(f"KubeVirt {_name(kubevirt)} is being deleted")
+    return sentences
 
 
 def operator_unsettled(kubevirt: Object, operator: Object | None) -> list[str]:
@@ -106,9 +109,9 @@ def old_leader(kubevirt: Object, operator: Object) -> list[str]:
 
 def _versions_missing(kubevirt: Object, wanted: str) -> Iterator[str]:
     target, observed = target_version(kubevirt), observed_version(kubevirt)
-    if not _same_version(target, wanted):
+    if not same_version(target, wanted):
         yield f"virt-operator reports target {target or 'none'}, not yet {wanted}"
-    if not _same_version(observed, wanted):
+    if not same_version(observed, wanted):
         yield f"virt-operator reports {observed or 'nothing'} as deployed, not yet {wanted}"
     status = kubevirt.get("status") or {}
     for field in ("KubeVirtRegistry", "DeploymentID"):
@@ -148,43 +151,70 @@ def _generation_missing(kubevirt: Object, operands: Iterable[Object]) -> Iterato
 
 
 def _operands_absent(kubevirt: Object, operands: Sequence[Object]) -> Iterator[str]:
-    present = {(_kind(operand), operand["metadata"]["name"]) for operand in operands}
-    for kind, name in _REQUIRED:
-        if (kind, name) not in present:
-            yield f"{kind} {kubevirt['metadata']['namespace']}/{name} is missing"
+    present = {(kind(operand), operand["metadata"]["name"]) for operand in operands}
+    for required in _REQUIRED:
+        if required not in present:
+            yield f"{required[0]} {kubevirt['metadata']['namespace']}/{required[1]} is missing"
 
 
-def _operand_missing(kubevirt: Object, operand: Object, wanted: str) -> Iterator[str]:
-    yield from _strategy_missing(kubevirt, operand, wanted)
-    yield from _rollout_missing(operand)
+def operand_unsettled(kubevirt: Object, operand: Object, wanted: str) -> list[str]:
+    """What is still missing until a Deployment or DaemonSet of virt-operator's is rolled out; its pods may say more."""
+    return [*_strategy_missing(kubevirt, operand, wanted), *_rollout_missing(operand)]
 
 
-def _operand_pods(pods: Iterable[Object]) -> list[Object]:
-    """The pods of virt-operator's operands, without the finished ones.
+def managed(objects: Iterable[Object]) -> list[Object]:
+    """Those that virt-operator manages."""
+    return [one for one in objects if (one["metadata"].get("labels") or {}).get(_MANAGED_BY) in _MANAGERS]
+
+
+def unfinished(pods: Iterable[Object]) -> list[Object]:
+    """The pods that run or are to run.
 
     An evicted pod of a Deployment stays as Failed beside its replacement, which the Deployment counts.
     """
-    return [
-        pod
-        for pod in pods
-        if _is_managed(pod)
-        and pod["metadata"]["labels"].get(_APP) not in _NOT_OPERANDS
-        and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
-    ]
+    return [pod for pod in pods if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
 
 
-def _pod_missing(kubevirt: Object, pod: Object, wanted: str) -> Iterator[str]:
+def operand_pods(pods: Iterable[Object]) -> list[Object]:
+    """The unfinished pods of virt-operator's operands."""
+    return [pod for pod in managed(unfinished(pods)) if pod["metadata"]["labels"].get(_APP) not in _NOT_OPERANDS]
+
+
+def pod_unsettled(kubevirt: Object, pod: Object, wanted: str) -> list[str]:
+    """What is still missing until a pod of an operand is new and ready."""
     status = pod.get("status") or {}
-    yield from _strategy_missing(kubevirt, pod, wanted)
+    containers = status.get("containerStatuses") or ()
+    sentences = [*_strategy_missing(kubevirt, pod, wanted)]
+    if sentences and pod["metadata"].get("deletionTimestamp"):
+        sentences = [f"{_label(pod)} is old and not gone yet"]
     if status.get("phase") != "Running":
-        yield f"{_label(pod)} is {status.get('phase') or 'not scheduled'}, not yet Running"
-    for container in status.get("containerStatuses") or ():
+        waiting = next(filter(None, map(waiting_reason, containers)), "")
+        sentences.append(f"{_label(pod)} is {status.get('phase') or 'not scheduled'}{waiting}, not yet Running")
+    for container in containers:
         if not container.get("ready"):
-            yield f"{_label(pod)}: container {container['name']} is not ready"
+            sentences.append(f"{_label(pod)}: container {container['name']} is not ready{waiting_reason(container)}")
+    return sentences
+
+
+def waiting_reason(container: Object) -> str:
+    """Why the kubelet does not run the container, as `` (ImagePullBackOff)``; empty when it does."""
+    reason = ((container.get("state") or {}).get("waiting") or {}).get("reason")
+    return f" ({reason})" if reason else ""
+
+
+def is_of_target(kubevirt: Object, applied: Object, wanted: str) -> bool:
+    """Whether virt-operator wrote the operand or pod for its target, as PodIsUpToDate has it."""
+    return not [*_strategy_missing(kubevirt, applied, wanted)]
+
+
+def wanted_pods(workload: Object) -> int:
+    """How many pods the Deployment or DaemonSet is to have."""
+    if kind(workload) == "DaemonSet":
+        return int((workload.get("status") or {}).get("desiredNumberScheduled", 0))
+    return int(workload["spec"]["replicas"])
 
 
 def _strategy_missing(kubevirt: Object, applied: Object, wanted: str) -> Iterator[str]:
-    """Whether virt-operator wrote the object for another deployment than its target, as PodIsUpToDate has it."""
     annotations = _annotations(applied)
     identifier, target = (
         annotations.get(IDENTIFIER_ANNOTATION),
@@ -192,8 +222,8 @@ def _strategy_missing(kubevirt: Object, applied: Object, wanted: str) -> Iterato
     )
     if identifier and target:
         if identifier != target:
-            yield f"{_label(applied)} is of deployment {identifier}, not yet {target}"
-    elif not _same_version(annotations.get(_VERSION, wanted), wanted):  # before 0.20 there was no deployment ID
+            yield f"{_label(applied)} is of deployment {identifier[:7]}, not yet {target[:7]}"
+    elif not same_version(annotations.get(_VERSION, wanted), wanted):  # before 0.20 there was no deployment ID
         yield f"{_label(applied)} is of {annotations[_VERSION]}, not yet {wanted}"
 
 
@@ -203,11 +233,11 @@ def _rollout_missing(workload: Object) -> Iterator[str]:
     if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
         yield f"{_label(workload)}: its latest change is not rolled out yet"
         return
-    if _kind(workload) == "DaemonSet":
-        wanted = running = status.get("desiredNumberScheduled", 0)
+    wanted = running = wanted_pods(workload)
+    if kind(workload) == "DaemonSet":
         updated, ready = status.get("updatedNumberScheduled", 0), status.get("numberReady", 0)
     else:
-        wanted, running = workload["spec"]["replicas"], status.get("replicas", 0)
+        running = status.get("replicas", 0)
         updated, ready = status.get("updatedReplicas", 0), status.get("readyReplicas", 0)
     if wanted == 0:
         yield f"{_label(workload)} wants no pods"
@@ -219,16 +249,13 @@ def _rollout_missing(workload: Object) -> Iterator[str]:
         yield f"{_label(workload)}: {ready} of {wanted} pods ready"
 
 
-def _same_version(reported: str | None, wanted: str) -> bool:
+def same_version(reported: str | None, wanted: str) -> bool:
+    """Whether what virt-operator reports is the wanted version."""
     version = try_parse(reported)
     return reported == wanted or (version is not None and version == try_parse(wanted))
 
 
-def _is_managed(object: Object) -> bool:
-    return (object["metadata"].get("labels") or {}).get(_MANAGED_BY) in _MANAGERS
-
-
-def _kind(object: Object) -> str:
+def kind(object: Object) -> str:
     """Deployment, DaemonSet or Pod; the items of a list come without their kind from the API."""
     spec = object.get("spec") or {}
     if "containers" in spec:
@@ -245,4 +272,5 @@ def _name(object: Object) -> str:
 
 
 def _label(object: Object) -> str:
-    return f"{_kind(object)} {_name(object)}"
+    node = (object.get("spec") or {}).get("nodeName")
+    return f"{kind(object)} {_name(object)}{f' on {node}' if node else ''}"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 
 from ..cluster.watch import Picture, Source
 from ..knowledge.failures import deployment_failure, image_pull_failure
 from ..knowledge.findings import Finding
 from ..knowledge.launchers import unfinished_migrations
 from ..knowledge.manifest import declared_version
+from ..knowledge.rollout import Stage, stage_of
 from ..knowledge.settling import operator_unsettled, unsettled
 from ..knowledge.versions import try_parse
 from .observe import Facts
@@ -49,8 +51,12 @@ def migrations_finished(picture: Picture) -> Verdict:
     """Says of a picture of ``migrations_source()`` whether no live migration runs; never while the picture is old."""
     unfinished = unfinished_migrations(picture.objects("migrations"))
     trouble = [picture.trouble] if picture.trouble else []
-    missing = [f"live migration {name} runs" for name in unfinished]
-    return Verdict(missing or trouble, movement=tuple(unfinished))
+    missing = [f"live migration {name} runs" for name in unfinished] or trouble
+    more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+    stage = (
+        Stage("", (0, ""), f"{missing[0]}{more}", "runs", rest=(("migration", len(unfinished)),)) if missing else None
+    )
+    return Verdict(missing, movement=tuple(unfinished), stage=stage)
 
 
 class HopJudge:
@@ -71,7 +77,8 @@ class HopJudge:
         """What is missing, what fails, and what moved."""
         kubevirt = next((one for one in picture.objects("kubevirt") if one["metadata"]["name"] == self._name), None)
         if kubevirt is None:
-            return Verdict([f"KubeVirt {self._name} is gone"])
+            gone = f"KubeVirt {self._name} is gone"
+            return Verdict([gone], stage=Stage("KubeVirt", (0, ""), gone, "gone"))
         deployments, pods = picture.objects("deployments"), picture.objects("pods")
         operator = next((one for one in deployments if one["metadata"]["name"] == "virt-operator"), None)
         operands = [one for one in [*deployments, *picture.objects("daemonsets")] if one is not operator]
@@ -82,6 +89,12 @@ class HopJudge:
         )
         if picture.trouble:
             missing = missing or [picture.trouble]
+        stage = None
+        if missing:
+            stage = stage_of(
+                kubevirt, operator=operator, operands=operands, pods=pods, wanted=self._version, missing=missing
+            )
+            stage = replace(stage, reason=picture.trouble, sort="trouble") if picture.trouble else stage
         image = image_pull_failure(pods, kubevirt.get("status", {}).get("targetDeploymentID"))
         deployment = deployment_failure(kubevirt)
         return Verdict(
@@ -89,6 +102,7 @@ class HopJudge:
             failure=image or deployment,
             patience=IMAGE_PULL_PATIENCE if image else self._patience(deployment, operator),
             movement=_movement(kubevirt, deployments, picture.objects("daemonsets"), pods),
+            stage=stage,
         )
 
     def _patience(self, failure: Finding | None, operator: Object | None) -> float:

@@ -24,6 +24,7 @@ from ..knowledge.findings import Finding
 from ..knowledge.objects import object_name
 from ..knowledge.ownership import Owner, owners
 from .observe import Facts, cluster_of, observe, wrong_cluster
+from .options import check_options
 from .outcome import Outcome, Report, refusal
 from .pages import status_page
 from .standing_findings import (
@@ -51,14 +52,16 @@ def run(api: Api, params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock
         report: Not used; one read has no progress.
 
     Raises:
+        InvalidOption: An option's value cannot be used.
         ClusterError: The cluster cannot be read.
     """
     started = clock.now()
+    check_options(params)
     cluster = cluster_of(api)
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
         return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
-    facts = observe(api, cluster, name=params["name"], namespace=params["namespace"])
+    facts = observe(api, cluster, name=params["name"] or None, namespace=params["namespace"])
     return Outcome(
         cluster.as_dict(),
         facts.state,

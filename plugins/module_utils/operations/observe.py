@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..cluster.api import PAGE, Api, Json
-from ..cluster.errors import Forbidden
+from ..cluster.errors import Forbidden, Unreachable
 from ..knowledge.conditions import explanation, operator_version, state_of
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import image_tag, keeps_own_manifests
@@ -141,8 +141,12 @@ class Facts:
 
 def cluster_of(api: Api) -> Cluster:
     """Which cluster answers at this endpoint. The UID of namespace kube-system stands for the cluster."""
-    uid = api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
-    return Cluster(endpoint=api.endpoint, uid=uid)
+    namespace = api.get_or_none("/api/v1/namespaces/kube-system")
+    if namespace is None or "metadata" not in namespace:
+        raise Unreachable(
+            f"{api.endpoint} is no Kubernetes API server. Check the address (host, or server in the kubeconfig)."
+        )
+    return Cluster(endpoint=api.endpoint, uid=namespace["metadata"]["uid"])
 
 
 def wrong_cluster(cluster: Cluster, expected_uid: str | None) -> list[Finding]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ..knowledge.findings import Finding, blocking
 
 Report = Callable[[str], None]
-"""Takes one line about the progress of a run: ``phase: component: what happens``, once for each change."""
+"""Takes one line about the progress of a run, once for each change; ``phase()`` puts in front in which phase it is."""
 
 
 class InvalidOption(ValueError):
@@ -63,9 +63,11 @@ class Outcome:
         return {**result, "page": self.page(result) if self.page else []}
 
 
-def phase(report: Report, name: str) -> Report:
-    """Reports lines as those of a phase."""
-    return lambda line: report(f"{name}: {line}")
+def phase(report: Report, actions: Sequence[str], action: str) -> Report:
+    """Reports lines as those of the phase of an action: which of how many, and the action's first word, in columns."""
+    phases = list(dict.fromkeys(actions))
+    word = action.partition("-")[0]
+    return lambda line: report(f"{phases.index(action) + 1}/{len(phases)} {word:<8} {line}")
 
 
 def refusal(findings: Sequence[Finding], accept: Sequence[str]) -> str:

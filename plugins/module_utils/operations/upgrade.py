@@ -15,7 +15,7 @@ from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound, Unreach
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
 from ..knowledge.conditions import reconciled_generation, target_version
-from ..knowledge.findings import Finding, finding, unknown_ids
+from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import tag_patch
 from ..knowledge.launchers import unfinished_migrations
 from ..knowledge.manifest import Manifest
@@ -28,6 +28,7 @@ from .given_files import check_ids_of_both, load_gates, load_manifest, load_rele
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .next_command import upgrade_command
+from .options import check_options
 from .outcome import InvalidOption, Outcome, Report, listed, mistake, phase, refusal, told
 from .pages import upgrade_page
 from .risk_facts import cluster_facts_of, finding_of_a_gate
@@ -48,6 +49,7 @@ from .upgrade_plan import (
 from .upgrade_wish import Wish, arrived, running_version
 from .waiting import Limits, Waited, wait_for
 
+REHEARSAL = "rehearse"
 HOLD = 15.0
 """Seconds for which the hop must stay done before it counts as done."""
 QUIET = 5.0
@@ -103,7 +105,8 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     """
     started = clock.now()
     wish = _wish(params)
-    _check(params, wish)
+    check_ids_of_both(wish.risks, wish.gates)
+    check_options(params, [rule.rule.id for rule in (*wish.risks, *wish.gates)])
     cluster = cluster_of(api)
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
@@ -225,20 +228,7 @@ def _version(option: str, text: str, known: Releases) -> Version:
     try:
         return version_of(text, known, after=Version(0, 17, 0))
     except VersionError as error:
-        raise InvalidOption(f"{option}: {error}") from error
-
-
-def _check(params: Params, wish: Wish) -> None:
-    check_ids_of_both(wish.risks, wish.gates)
-    of_the_user = {rule.rule.id for rule in (*wish.risks, *wish.gates)}
-    unknown = unknown_ids(params["accept"], also=of_the_user)
-    if unknown:
-        raise InvalidOption(
-            f"accept: {listed(unknown)} is no finding id. Take the ids from the findings of a run, or from docs/findings/."
-        )
-    for option in ("wait_timeout", "stall_timeout", "migration_drain_timeout"):
-        if params[option] <= 0:
-            raise InvalidOption(f"{option}: {params[option]} is not a number of seconds above 0.")
+        raise InvalidOption(f"{option}: {error} Nothing was done.") from error
 
 
 def _caught_up(api: Api, cluster: Cluster, clock: Clock) -> Facts:
@@ -289,12 +279,12 @@ class _Execution:
         """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
         findings = [*against]
         try:
-            self._report(
-                "rehearsal: every write once as a dry run (if this run is stopped, start it again: it goes on)"
-            )
+            actions = [REHEARSAL, *(step.action for step in self._plan.steps)]
+            self._tell = phase(self._report, actions, REHEARSAL)
+            self._tell("every write once as a dry run (if this run is stopped, start it again: it goes on)")
             self._rehearse()
             for step in self._plan.steps:
-                self._tell = phase(self._report, step.action)
+                self._tell = phase(self._report, actions, step.action)
                 self._tell(f"{step.object} ({step.reason})")
                 self._carry_out(step)
         except _Stopped as stopped:

@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..cluster.clock import Clock
 from ..cluster.watch import Picture
 from ..knowledge.findings import Finding
+from ..knowledge.rollout import Stage
 from .outcome import Report
+from .telling import Teller
 
 LOOK_AGAIN = 1.0
 """Seconds after which the clocks are read again although nothing changed."""
+DONE = (10, "")
+"""The position after all others."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,14 @@ class Verdict:
         failure: A failure that does not pass by itself if it lasts.
         patience: For how many seconds in a row the failure may be there before it counts.
         movement: Changes whenever something moves; for the stall clock.
+        stage: Where the wait is, to be told; None where there is nothing to tell.
     """
 
     missing: list[str]
     failure: Finding | None = None
     patience: float = 0.0
     movement: Hashable = None
+    stage: Stage | None = None
 
 
 @dataclass(frozen=True)
@@ -68,13 +74,13 @@ def wait_for(
 ) -> Waited:
     """Look at every change until it is done, failed, or one of the clocks has run out.
 
-    The deadline does not cut off a hold that has begun. What it waits for is reported when that changes.
+    The deadline does not cut off a hold that has begun. Where the wait is is told as ``Teller`` says.
     """
     started = moved = clock.now()
     done_since: float | None = None
     failing: tuple[str, float] | None = None
     movement: Hashable = None
-    tell = _Changes(report)
+    tell = Teller(report)
     verdict = Verdict([])
     while (now := clock.now()) - started < limits.deadline or done_since is not None:
         verdict = judge(picture)
@@ -90,24 +96,20 @@ def wait_for(
             done_since = now if done_since is None else done_since
             if now - done_since >= limits.hold:
                 return Waited("done")
-            tell(f"done, if it stays so for {limits.hold:.0f} s")
+            tell(Stage("", DONE, f"done, if it stays so for {limits.hold:.0f} s", "done"), now)
         else:
             done_since = None
             if now - moved >= limits.stall:
                 return Waited("stalled", verdict.missing, verdict.failure)
-            tell(verdict.missing[0])
+            if verdict.stage:
+                tell(_with_failure(verdict.stage, verdict), now)
         picture.changed(LOOK_AGAIN)
     return Waited("timeout", verdict.missing, verdict.failure)
 
 
-class _Changes:
-    """Reports a line unless it is the same as the last one."""
-
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._last = ""
-
-    def __call__(self, line: str) -> None:
-        if line != self._last:
-            self._last = line
-            self._report(line)
+def _with_failure(stage: Stage, verdict: Verdict) -> Stage:
+    """The stage; where something fails, with that, and how long it may."""
+    if verdict.failure is None:
+        return stage
+    told = f"{verdict.failure.cause} The run stops if that lasts {verdict.patience:.0f} s. {verdict.failure.evidence}"
+    return replace(stage, reason=told.strip(), sort=verdict.failure.id)

@@ -81,7 +81,10 @@ def _stage_crd(build: BuildSet) -> None:
     shutil.copyfile(crd, manifests.kwok_stage_crd())
 
 
-KUBEVIRT_VERSIONS = ("v1.7.0", "v1.8.4")
+USUAL_VERSIONS = ("v1.7.0", "v1.8.4")
+"""The KubeVirt releases of a lab that is not asked for others."""
+KUBEVIRT_VERSIONS = ("v1.6.0", *USUAL_VERSIONS)
+"""All that there are; the others are built only where they are asked for by name."""
 SETS = {
     build.name: build
     for build in (
@@ -101,12 +104,15 @@ def set_of(version: str) -> str:
     return f"kubevirt-{version}"
 
 
+USUAL_SETS = (*CLUSTER_SETS, *map(set_of, USUAL_VERSIONS))
+
+
 def program(set_name: str, name: str) -> Path:
     """The path of a built program."""
     return SETS[set_name].programs / name
 
 
-def ensure(names: tuple[str, ...] = tuple(SETS)) -> None:
+def ensure(names: tuple[str, ...]) -> None:
     """Build the sets that are not in the cache, one after the other: Go uses all cores by itself."""
     for name in names:
         with cache.locked(f"build-{name}"):

@@ -137,7 +137,13 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     build = command("build", "build what the lab runs, as far as the cache lacks it", of_lab=False)
-    build.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(builds.SETS)} (default: all)")
+    on_demand = ", ".join(name for name in builds.SETS if name not in builds.USUAL_SETS)
+    build.add_argument(
+        "sets",
+        nargs="*",
+        metavar="SET",
+        help=f"of {', '.join(builds.SETS)} (default: all but {on_demand})",
+    )
     start = command("up", "start a lab")
     start.add_argument("--api-only", action="store_true", help="only etcd and the apiserver")
     start.add_argument(
@@ -145,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
         dest="releases",
         action="append",
         choices=builds.KUBEVIRT_VERSIONS,
-        help="a KubeVirt release that the lab has the images of (default: all)",
+        help=f"a KubeVirt release that the lab has the images of (default: {' and '.join(builds.USUAL_VERSIONS)})",
     )
     command("release", "give a running lab the images of one more release").add_argument(
         "version", choices=builds.KUBEVIRT_VERSIONS
@@ -183,9 +189,9 @@ def run(asked: argparse.Namespace) -> int:
         case "build", _:
             if unknown := set(asked.sets) - set(builds.SETS):
                 raise SystemExit(f"there is no set {', '.join(sorted(unknown))}; there is {', '.join(builds.SETS)}")
-            builds.ensure(tuple(asked.sets) or tuple(builds.SETS))
+            builds.ensure(tuple(asked.sets) or builds.USUAL_SETS)
         case "up", _:
-            up(lab, api_only=asked.api_only, releases=asked.releases or builds.KUBEVIRT_VERSIONS)
+            up(lab, api_only=asked.api_only, releases=asked.releases or builds.USUAL_VERSIONS)
         case "release", _:
             builds.ensure((builds.set_of(asked.version),))
             node.import_images(node.control_plane(running(lab)), node.image_archives([asked.version]))

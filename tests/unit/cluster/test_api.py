@@ -147,7 +147,7 @@ class TestErrors:
 
     def test_a_login_that_has_expired_says_what_to_do(self, api: Api, server: Server) -> None:
         server.answer(status(401, "Unauthorized"), 401)
-        with pytest.raises(ApiError, match=r"has expired; log in again\.$"):
+        with pytest.raises(ApiError, match=r"have expired; log in again\.$"):
             api.get("/x")
 
     @pytest.mark.parametrize("body", [b"<html>nope</html>", b'"text"', b"[]", b"null", b"", b"{}"])
@@ -328,3 +328,9 @@ class TestWatching:
         assert len(list(watching)) == 1
         watching.close()
         watching.close()
+
+
+def test_an_address_of_plain_http_says_so(api: Api, server: Server) -> None:
+    server.answer(b"Client sent an HTTP request to an HTTPS server.\n", 400)
+    with pytest.raises(Unreachable, match="answers only to https"):
+        api.get("/x")

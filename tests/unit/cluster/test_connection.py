@@ -279,18 +279,39 @@ class TestAddress:
     @pytest.mark.parametrize(
         "options",
         [
-            {"host": "https://[::1"},
+            *(
+                {"host": host}
+                for host in ("https://[::1", "https://", "ftp://a.example", "https://a:99999", "https://a b")
+            ),
+            {"host": "https://a.example?x=y"},
+            {"host": "https://a.example", "proxy": "https://"},
             {"host": "https://a.example", "proxy": "a.example:3128"},
             {"host": "https://a.example", "proxy": "socks9://a.example"},
         ],
     )
     def test_one_that_is_none_is_told(self, options: Options) -> None:
-        with pytest.raises(AuthError, match=r"cannot be used.*Nothing was done"):
+        with pytest.raises(AuthError) as caught:
             connected(api_key=SECRET, **options)
+        option, address = [*options.items()][-1]
+        assert str(caught.value).startswith(
+            f"{option}: {address!r} is not an address. Nothing was done. Write it as http"
+        )
 
     def test_one_without_a_scheme_is_not_asked_in_plain_text(self) -> None:
         with pytest.raises(AuthError, match=r"Write it as https://a\.example:6443"):
             connected(host="a.example:6443", api_key=SECRET)
+
+
+class TestProxy:
+    @pytest.mark.parametrize("environ", [{}, {"HTTPS_PROXY": "proxy.example:3128"}])
+    def test_one_without_a_scheme_is_named(self, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        options = {} if environ else {"proxy": "proxy.example:3128"}
+        with pytest.raises(AuthError) as caught:
+            connected(host="https://a.example", api_key=SECRET, **options)
+        assert ("The proxy of the environment" if environ else "proxy: ") in str(caught.value)
+        assert "Write it as http://proxy.example:3128." in str(caught.value)
 
 
 class TestRequests:
@@ -317,7 +338,7 @@ class TestRequests:
             {"api_key": f"{SECRET}\n{SECRET}"},
             {"api_key": SECRET, "impersonate_user": f"{SECRET}\r"},
             {"api_key": f"{SECRET}\u2026"},
-            {"api_key": SECRET, "impersonate_groups": ["g", f"{SECRET}\n"]},
+            {"api_key": SECRET, "impersonate_user": "u", "impersonate_groups": ["g", f"{SECRET}\n"]},
         ],
     )
     def test_what_no_header_can_hold_is_told_without_it(self, server: Server, options: Options) -> None:

@@ -53,6 +53,19 @@ def test_a_path_that_cannot_be_read(tmp_path: Path) -> None:
     for path, words in ((tmp_path / "none.yaml", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(ManifestUnavailable, match=f"manifest: the file {path} cannot be read: {words}"):
             read(str(path))
+    with pytest.raises(ManifestUnavailable, match="cannot be read: embedded null byte"):
+        read("a\0b")
+
+
+def test_a_file_of_certificates_that_has_none_is_told_whatever_the_manifest_is(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    for path, words in (
+        (tmp_path / "none", "No such file"),
+        (tmp_path, "not a file"),
+        (tmp_path / "empty", "no certificate"),
+    ):
+        with pytest.raises(ManifestUnavailable, match=f"manifest_ca_path: {path} cannot be used: .*{words}"):
+            read_manifest("kind: Namespace\n", validate_certs=True, ca_path=str(path), has_checksum=False)
 
 
 @pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])

@@ -19,6 +19,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.hop 
     HopJudge,
     migrations_finished,
 )
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.telling import line_of
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.waiting import Verdict
 
 Object = dict[str, t.Any]
@@ -299,3 +300,33 @@ def test_migrations_finished(migrations: list[Object], trouble: str, missing: li
     view = View()
     view.shown["migrations"], view.trouble = migrations, trouble
     assert migrations_finished(t.cast(t.Any, view)).missing == missing
+
+
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [
+        ([], None),
+        (["a"], "live migration prod/a runs"),
+        (["a", "b", "c"], "live migration prod/a runs, and 2 more"),
+    ],
+)
+def test_what_is_told_of_migrations(names: list[str], line: str | None) -> None:
+    view = View()
+    view.shown["migrations"] = [migration(name, phase="Running") for name in names]
+    stage = migrations_finished(t.cast(t.Any, view)).stage
+    assert (line_of(stage, None) if stage else None) == line
+
+
+def test_what_is_told_of_a_hop() -> None:
+    view = View("1.8-updating-all-applied")
+    view.shown["daemonsets"][0]["status"]["numberReady"] = 2
+    stage = view.judged().stage
+    assert stage is not None and (stage.component, stage.pods) == ("virt-handler", 3)
+    assert View().judged().stage is None
+
+
+def test_an_old_picture_is_told_as_such() -> None:
+    view = View("1.8-updating")
+    view.trouble = "The API server does not answer."
+    stage = view.judged().stage
+    assert stage is not None and (stage.reason, stage.sort) == ("The API server does not answer.", "trouble")

@@ -310,10 +310,13 @@ class TestBeforeTheFirstStep:
         [
             ({"version": "latest"}, "version: 'latest'"),
             ({"version": "1.8"}, "version: '1.8'"),
-            ({"accept": ["owner.argocd"]}, "accept: owner.argocd is no finding id"),
+            ({"accept": ["owner.argocd"]}, "accept: 'owner.argocd' is no finding id. Did you mean owner.argo-cd?"),
             ({"wait_timeout": 0}, "wait_timeout: 0"),
             ({"stall_timeout": -1}, "stall_timeout: -1"),
             ({"migration_drain_timeout": 0}, "migration_drain_timeout: 0"),
+            ({"manifest_checksum": "md5:0"}, "manifest_checksum: The checksum 'md5:0'"),
+            ({"image_registry": "https://r.example/kv"}, "image_registry: The registry 'https://r.example/kv'"),
+            ({"manifest_namespace": "Not A Name"}, "manifest_namespace: The namespace 'Not A Name'"),
         ],
     )
     def test_options_that_cannot_be_used(self, run: Run, options: Object, words: str) -> None:
@@ -325,9 +328,6 @@ class TestBeforeTheFirstStep:
         [
             ({"manifest": "kind: List\n"}, "manifest: the given text cannot be used"),
             ({"manifest_checksum": "sha256:" + "0" * 64}, "its checksum is not sha256:000"),
-            ({"manifest_checksum": "md5:0"}, "checksum 'md5:0'"),
-            ({"image_registry": "https://r.example/kv"}, "registry 'https://r.example/kv'"),
-            ({"manifest_namespace": "Not A Name"}, "namespace 'Not A Name'"),
         ],
     )
     def test_manifests_that_cannot_be_used(self, run: Run, options: Object, words: str) -> None:

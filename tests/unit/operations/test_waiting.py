@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.findings import Finding, finding
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.rollout import Stage
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.waiting import (
     LOOK_AGAIN,
     Limits,
@@ -180,17 +181,21 @@ def test_the_end_says_what_was_missing_and_what_failed() -> None:
     assert stalled == Waited("stalled", ["first"], failure())
 
 
-def test_each_change_of_what_is_waited_for_is_said_once() -> None:
+def test_where_it_is_is_told_and_when_it_is_done() -> None:
     def scene(now: int) -> Verdict:
         if now == 25:
             return Verdict([])
-        return Verdict(["operator"] if now < 10 else [f"handler {min(now, 12)}", str(now)], movement=now)
+        component, number = ("operator", 0) if now < 10 else ("handler", 1)
+        return Verdict(["more"], movement=now, stage=Stage(component, (number, ""), "more", "more"))
 
-    assert Run(scene, Limits(40, 30, hold=5)).said == [
-        "operator",
-        "handler 10",
-        "handler 11",
-        "handler 12",
-        "done, if it stays so for 5 s",
-        "handler 12",
-    ]
+    said = [" ".join(line.split()) for line in Run(scene, Limits(60, 60, hold=5)).said]
+    assert said == ["operator more", "handler more", "done, if it stays so for 5 s", "handler more"]
+
+
+def test_a_failure_is_told_while_it_is_watched() -> None:
+    stage = Stage("handler", (0, ""), "more", "more")
+
+    def scene(now: int) -> Verdict:
+        return Verdict(["more"], failure() if now > 20 else None, patience=30, movement=now, stage=stage)
+
+    assert Run(scene, LIMITS).said[1:] == ["handler           It fails. The run stops if that lasts 30 s."]

@@ -10,6 +10,7 @@ import os
 import signal
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible.errors import AnsibleActionFail
@@ -20,6 +21,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils.operation_actio
     Found,
     Interrupted,
     Progress,
+    as_time,
     content_of,
     environment,
     files_of,
@@ -27,6 +29,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils.operation_actio
     one_line,
     plain,
     refusal_of,
+    width_for,
 )
 
 
@@ -177,7 +180,40 @@ class Screen:
 def test_progress(monkeypatch: pytest.MonkeyPatch, is_silent: bool) -> None:
     screen = Screen()
     monkeypatch.setattr(operation_action, "display", screen)
-    progress = Progress("berlin", {"s3cret"}, is_silent=is_silent)
-    progress("wait: Deployment kubevirt/virt-api: 1 of 2\npods s3cret")
-    expected = ["[berlin] 0s wait: Deployment kubevirt/virt-api: 1 of 2 pods ********"]
+    progress = Progress("berlin", {"s3cret"}, 12, is_silent=is_silent)
+    progress("2/5 wait     virt-api          1 of 2\npods s3cret")
+    expected = ["[berlin]        0:00  2/5 wait     virt-api          1 of 2 pods ********"]
     assert screen.lines == ([] if is_silent else expected)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (59.9, "0:59"), (83, "1:23"), (3599, "59:59"), (3600, "1:00:00"), (3723, "1:02:03")],
+)
+def test_time(seconds: float, text: str) -> None:
+    assert as_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("hosts", "width"), [([], 2), (["berlin", "rio"], 8), (["rio", "cluster-17.prod.eu-west.example.internal"], 32)]
+)
+def test_the_column_of_the_hosts(hosts: list[str], width: int) -> None:
+    assert width_for(hosts) == width
+
+
+def test_the_lines_of_twenty_hosts_are_readable_one_below_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, clock = Screen(), SimpleNamespace(monotonic=lambda: 0.0)
+    monkeypatch.setattr(operation_action, "display", screen)
+    monkeypatch.setattr(operation_action, "time", clock)
+    hosts = [f"{'edge-' * (number % 4)}{number}" for number in range(1, 20)] + [
+        "cluster-17.prod.eu-west.example.internal"
+    ]
+    progress = [Progress(host, set(), width_for(hosts), is_silent=False) for host in hosts]
+    for number in range(200):
+        clock.monotonic = lambda now=number * 47.0: now
+        progress[number * 7 % 20](f"4/5 wait     virt-handler      {number % 12} of 12 pods new and ready")
+    print(*screen.lines, sep="\n")
+    assert {line[: line.index("]") + 1] for line in screen.lines} == {f"[{host}]" for host in hosts}
+    columns = {line.index("4/5") for line in screen.lines if not line.startswith("[cluster-17")}
+    assert len(columns) == 1
+    assert all(character.isprintable() for line in screen.lines for character in line)
