@@ -6,16 +6,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import typing as t
 from pathlib import Path
 
 from tests.support.guests import running_guests
 from tests.support.install import OLD_ENTRY
-from tests.support.kubevirt import KUBEVIRT, LIVE_MIGRATE, OPERATOR, TO, assert_arrived, install, wait_until
-from tests.support.lab import ROOT, Lab, lab, mutating, playbook_environment
+from tests.support.killing import kill_when
+from tests.support.kubevirt import KUBEVIRT, LIVE_MIGRATE, OPERATOR, TO, assert_arrived, install
+from tests.support.lab import Lab, lab, mutating
 
 
 def test_with_live_migrate_set_and_killed_on_the_way(running: Lab, tmp_path: Path) -> None:
@@ -71,23 +69,3 @@ def assert_no_migration_before_the_methods_were_restored(running: Lab, position:
     ]
     print(f"methods restored at {restored}; migrations created at {migrations}")
     assert all(created > restored for created in migrations)
-
-
-def kill_when(condition: t.Callable[[], bool], command: list[str]) -> None:
-    """Start a command and kill it, with all that it started, as soon as the condition holds."""
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=playbook_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_until(condition, seconds=120)
-    finally:
-        # Its children first asked, then all killed: a module outlives the ansible-playbook that started it.
-        for pid in [process.pid, *descendants(process.pid)]:
-            os.kill(pid, signal.SIGKILL)
-        process.wait()
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes that a process started, and theirs."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [one for child in map(int, children) for one in (child, *descendants(child))]

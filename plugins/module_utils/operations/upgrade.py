@@ -26,8 +26,8 @@ from ..knowledge.risks import findings_of_the_hop
 from ..knowledge.versions import Version, VersionError, try_parse
 from .given_files import check_ids_of_both, load_gates, load_manifest, load_releases, load_risks
 from .hop import HopJudge, migrations_finished, migrations_source, sources
-from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .next_command import upgrade_command
+from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .options import check_options
 from .outcome import InvalidOption, Outcome, Report, listed, mistake, phase, refusal, told
 from .pages import upgrade_page
@@ -169,9 +169,7 @@ def _against(legs: Sequence[Leg]) -> list[Finding]:
     return [one for leg in legs for one in leg.findings]
 
 
-def _look_into_the_manifest(
-    api: Api, facts: Facts, leg: Leg, params: Params, *, is_one_of_several: bool
-) -> None:
+def _look_into_the_manifest(api: Api, facts: Facts, leg: Leg, params: Params, *, is_one_of_several: bool) -> None:
     manifest = load_manifest(params, leg.wish.version, is_one_of_several=is_one_of_several)
     leg.manifest = manifest
     if leg.method is Method.OPERATOR:

@@ -36,11 +36,13 @@ class BuildSet:
     """Programs that get another name than the Go tool gives them."""
     then: Callable[[BuildSet], None] | None = None
     """What else is made from the set's module, when its programs are there."""
+    folder: str = ""
+    """The folder of its go.mod, where another set has the same sources."""
 
     @property
     def source(self) -> Path:
         """The folder of the set's go.mod."""
-        return SOURCES / self.name
+        return SOURCES / (self.folder or self.name)
 
     @property
     def programs(self) -> Path:
@@ -66,14 +68,13 @@ def _kubernetes(version: str) -> BuildSet:
     )
 
 
-def _kubevirt(version: str) -> BuildSet:
+def _kubevirt(version: str, sources: str) -> BuildSet:
     def image_and_manifest(build: BuildSet) -> None:
         manifests.render(build.programs / "manifest-templator", build.module("kubevirt.io/kubevirt"), version)
         images.pack_kubevirt(build.programs, version)
 
-    return BuildSet(
-        f"kubevirt-{version}", {"kubevirt.io/client-go/version.gitVersion": version}, {}, image_and_manifest
-    )
+    stamp = {"kubevirt.io/client-go/version.gitVersion": version}
+    return BuildSet(set_of(version), stamp, {}, image_and_manifest, set_of(sources))
 
 
 def _stage_crd(build: BuildSet) -> None:
@@ -83,8 +84,17 @@ def _stage_crd(build: BuildSet) -> None:
 
 USUAL_VERSIONS = ("v1.7.0", "v1.8.4")
 """The KubeVirt releases of a lab that is not asked for others."""
-KUBEVIRT_VERSIONS = ("v1.6.0", *USUAL_VERSIONS)
+RELABELLED = {"v1.9.0-lab.1": "v1.8.4"}
+"""The sources of a release under the name of a version that is none, for steps past the last release that can be built here."""
+KUBEVIRT_VERSIONS = ("v1.6.0", *USUAL_VERSIONS, *RELABELLED)
 """All that there are; the others are built only where they are asked for by name."""
+
+
+def set_of(version: str) -> str:
+    """The set of a KubeVirt release."""
+    return f"kubevirt-{version}"
+
+
 SETS = {
     build.name: build
     for build in (
@@ -92,16 +102,11 @@ SETS = {
         BuildSet("etcd", renamed={"server": "etcd"}),
         BuildSet("pause", then=lambda build: images.pack_pause(build.programs)),
         BuildSet("kwok", {"sigs.k8s.io/kwok/pkg/consts.Version": "v0.8.0"}, {}, _stage_crd),
-        *(_kubevirt(version) for version in KUBEVIRT_VERSIONS),
+        *(_kubevirt(version, RELABELLED.get(version, version)) for version in KUBEVIRT_VERSIONS),
     )
 }
 API_SETS = ("kubernetes", "etcd")
 CLUSTER_SETS = tuple(name for name in SETS if not name.startswith("kubevirt-"))
-
-
-def set_of(version: str) -> str:
-    """The set of a KubeVirt release."""
-    return f"kubevirt-{version}"
 
 
 USUAL_SETS = (*CLUSTER_SETS, *map(set_of, USUAL_VERSIONS))
