@@ -29,7 +29,7 @@ def sets_built(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
 
 
 def test_there_is_a_release_that_is_built_on_demand() -> None:
-    assert ON_DEMAND == ["v1.6.0"]
+    assert ON_DEMAND == ["v1.6.0", "v1.9.0-lab.1"]
 
 
 def test_up_takes_the_usual_releases_or_those_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,9 +44,17 @@ def test_build_leaves_out_what_is_built_on_demand(monkeypatch: pytest.MonkeyPatc
     assert sets_built(monkeypatch, *on_demand) == on_demand
 
 
-@pytest.mark.parametrize("version", builds.KUBEVIRT_VERSIONS)
+@pytest.mark.parametrize("version", sorted(set(builds.KUBEVIRT_VERSIONS) - set(builds.RELABELLED)))
 def test_a_release_is_built_from_its_own_modules(version: str) -> None:
     lines = (builds.SOURCES / builds.set_of(version) / "go.mod").read_text(encoding="utf-8").splitlines()
     assert f"\tkubevirt.io/kubevirt {version} // indirect" in lines
     for module in ("kubevirt.io/api", "kubevirt.io/client-go"):
         assert f"\t{module} => {module} {version}" in lines
+
+
+def test_a_relabelled_version_is_built_from_a_release_and_is_none_itself() -> None:
+    for version, release in builds.RELABELLED.items():
+        build = builds.SETS[builds.set_of(version)]
+        assert build.source == builds.SETS[builds.set_of(release)].source
+        assert version in build.stamped.values() and release not in build.stamped.values()
+        assert "-lab." in version
