@@ -17,7 +17,6 @@ from collections.abc import Sequence
 
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.hop import HopJudge
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.waiting import Limits, wait_for
-from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils.operation_action import one_line
 
 from tests.bench.runs import Hop, Line
 from tests.bench.table import Figure
@@ -27,16 +26,17 @@ from tests.support.kubevirt import TO
 from tests.support.lab import Json
 
 GOAL = 1.0
-PROGRESS = re.compile(r"\[\S+\] \d+s wait: (?P<words>.*)")
+PROGRESS = re.compile(r"\[\S+\] +\S+ +(?:\d/\d +)?wait:? +(?P<words>.*)")
+"""A line about the wait: host, time, phase, words."""
 LATE_WATCHER = 1.0
 """The watcher may see an event so many seconds after the collection has."""
 
 
 def figures(hop: Hop) -> list[Figure]:
-    """Of the lines about the wait; the first one is about how things are, and no event is its cause."""
+    """Of the lines about the wait; the first one says that it begins, and no event is its cause."""
     printed = progress(hop.played.lines)
     due = due_lines(hop.events, since=printed[0].at)
-    found = sorted(lags(printed[1:], due[1:]))
+    found = sorted(lags(printed[1:], due))
     assert found, "no line fits what the watcher saw"
     done = next(line for line in reversed(printed) if line.text.startswith("done"))
     return [
@@ -49,8 +49,8 @@ def figures(hop: Hop) -> list[Figure]:
 
 
 def progress(lines: Sequence[Line]) -> list[Line]:
-    """The lines about what is waited for, their words alone."""
-    return [Line(line.at, match["words"]) for line in lines if (match := PROGRESS.match(line.text))]
+    """The lines about what is waited for, what they are about alone."""
+    return [Line(line.at, subject(match["words"])) for line in lines if (match := PROGRESS.match(line.text))]
 
 
 def due_lines(events: Sequence[Event], since: float) -> list[Line]:
@@ -63,9 +63,14 @@ def due_lines(events: Sequence[Event], since: float) -> list[Line]:
         HopJudge("kubevirt", TO),
         endless,
         clock=replay,
-        report=lambda words: due.append(Line(replay.now(), one_line(words))),
+        report=lambda words: due.append(Line(replay.now(), subject(words))),
     )
     return due
+
+
+def subject(words: str) -> str:
+    """What a line is about, such as a component with its number of pods, without what it adds after a comma or semicolon."""
+    return " ".join(re.split("[,;]", words)[0].split())
 
 
 def lags(printed: Sequence[Line], due: Sequence[Line]) -> list[float]:
@@ -88,7 +93,7 @@ class Replay:
 
     def __init__(self, events: Sequence[Event], since: float) -> None:
         self._objects: dict[str, dict[str, Json]] = {source: {} for source in WATCHED}
-        self._coming = iter([event for event in events if event.at > since])
+        self._coming = [event for event in reversed(events) if event.at > since]
         self._now = since
         for event in events:
             if event.at <= since:
@@ -100,11 +105,14 @@ class Replay:
     def now(self) -> float:
         return self._now
 
-    def changed(self, _timeout: float) -> None:
-        event = next(self._coming, None)
-        if event is None:
+    def changed(self, timeout: float) -> None:
+        """The next event, or so many seconds without one."""
+        if not self._coming:
             self._now = math.inf
+        elif self._coming[-1].at > self._now + timeout:
+            self._now += timeout
         else:
+            event = self._coming.pop()
             self._now = event.at
             self._take_in(event)
 
