@@ -41,7 +41,7 @@ def tables() -> str:
         *cpu.figures(hop),
         *growth.figures(growths),
     ]
-    about += f" The run took {(time.monotonic() - started) / 60:.0f} minutes."
+    about += f" The run took {(time.monotonic() - started) / 60:.0f} minutes; load {os.getloadavg()[0]:.1f} after it."
     return f"{about}\n\n{figures_table(measurements)}\n\n{growth.growth_table(growths)}\n"
 
 

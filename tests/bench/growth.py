@@ -97,7 +97,12 @@ def cost_of_size(world: World, vmi: Json, present: int, size: int) -> Growth:
 
 
 def info(world: World, size: int) -> Cost:
-    """Of kubevirt_info, which must have seen all VMIs."""
+    """Of kubevirt_info, which must have seen all VMIs; the middle one of three runs."""
+    costs = sorted((info_once(world, size) for _time in range(3)), key=lambda cost: cost.usage.seconds)
+    return costs[1]
+
+
+def info_once(world: World, size: int) -> Cost:
     position = world.lab.audit_position()
     result, usage = module(world.lab, "kubevirt_info", {})
     seen = result["workloads"]
