@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -105,8 +107,13 @@ def play(command: Sequence[str], env: Mapping[str, str] | None = None) -> Played
         stderr=subprocess.STDOUT,
         text=True,
         env={**playbook_environment(), **(env or {})},
+        process_group=0,
     ) as process:
-        lines = [Line(time.time(), line.rstrip("\n")) for line in t.cast(t.IO[str], process.stdout)]
+        try:
+            lines = [Line(time.time(), line.rstrip("\n")) for line in t.cast(t.IO[str], process.stdout)]
+        except BaseException:  # a signal to end
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
     assert process.returncode == 0, "\n".join(line.text for line in lines)
     return Played(lines, usage_in(usage))
 
