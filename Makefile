@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full unit lint sanity lab-test molecule clean
+.PHONY: help demo test test-full unit lint sanity lab-test molecule bench clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ lab-test: ## Contract and lab tests only; ARGS="-k name" picks some (root on Lin
 
 molecule: ## The molecule scenarios on the lab (root on Linux, Go)
 	@tools/molecule.sh $(ARGS)
+
+bench: ## Measure what an upgrade costs, in some 12 minutes (root on Linux, Go); ARGS=--save puts the table into docs/benchmarks.md
+	@tools/bench.sh $(ARGS)
 
 clean: ## Remove build/: the virtual environment, the vendored collection, all results
 	rm -rf build .ansible

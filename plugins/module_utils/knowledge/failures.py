@@ -68,8 +68,10 @@ def deployment_failure(kubevirt: Object) -> Finding | None:
     condition = deployment_failed(kubevirt)
     if condition is None or any(words in condition.message for words in _TRANSIENT):
         return None
-    if any(words in condition.message for words in _ESCALATION):
-        return _escalation(kubevirt, " ".join(condition.message.split()))
+    message = " ".join(condition.message.split())
+    for words in _ESCALATION:
+        if words in message:  # in front of it stands the role as Go prints it
+            return _escalation(kubevirt, f"{condition.reason}: virt-operator is {message[message.index(words) :]}")
     return finding(
         "upgrade.deployment-failed",
         object=object_name({**kubevirt, "kind": "KubeVirt"}),

@@ -82,7 +82,7 @@ def test_permissions_that_the_operator_cannot_grant(name: str, target: str) -> N
     found = failures.deployment_failure(recorded(name))
     assert found is not None
     assert (found.id, found.object) == ("upgrade.rbac-escalation", "KubeVirt kubevirt/kubevirt")
-    assert "is attempting to grant" in found.evidence
+    assert found.evidence.startswith("DeploymentFailed: virt-operator is attempting to grant")
     assert f"method: operator and version: {target}" in found.fix
 
 
