@@ -127,6 +127,9 @@ CATALOGUE: dict[str, Kind] = {
     "version.unavailable": _blocker("The wanted release, or one on the way to it, cannot be had."),
     "version.unknown": _blocker("The running version cannot be told."),
     "version.withdrawn": _blocker("The wanted release was withdrawn by KubeVirt."),
+    "workloads.launchers-fall-behind": Kind(
+        "warning", True, "VMs would run on launchers two or more minor versions old."
+    ),
     "workloads.methods-held": Kind("warning", True, "An unfinished upgrade holds the workload update methods empty."),
     "workloads.migrations-in-flight": _blocker("Live migrations are running.", acceptable=True),
     "workloads.on-old-launchers": Kind("info", True, "VMs run on launchers of an older version."),

@@ -14,6 +14,7 @@ from ..knowledge.findings import Finding, finding
 from ..knowledge.kubernetes_versions import KubernetesVersion, KubernetesVersionError
 from ..knowledge.manifest import Manifest
 from ..knowledge.paths import PathError, PathHop, PathRefused, path_along, path_between
+from ..knowledge.versions import Hop
 from .observe import Facts
 from .outcome import InvalidOption
 from .standing_findings import findings_about_the_object
@@ -63,6 +64,8 @@ def legs_of(facts: Facts, wish: Wish) -> list[Leg]:
             found += findings_of_the_cluster(facts, towards, method)
         elif method is Method.IMAGE_TAG:  # the operator stays, so what it cannot do is known now
             found += findings_of_the_method(facts, towards, method)
+        if legs and hop.kind is Hop.MINOR:
+            found += _about_launchers(facts, hop)
         legs.append(Leg(towards, method, found, hop))
     return legs
 
@@ -151,6 +154,21 @@ def _findings_of_a_hop(hop: PathHop, *, strict_patches: bool) -> list[Finding]:
             )
         )
     return found
+
+
+def _about_launchers(facts: Facts, hop: PathHop) -> list[Finding]:
+    """After a first hop, VMs that nobody moved fall behind by more than the one minor version that KubeVirt tests."""
+    if not facts.workloads.vmis:
+        return []
+    return [
+        finding(
+            "workloads.launchers-fall-behind",
+            object=f"{facts.workloads.vmis} running VMs",
+            cause=f"VMs that are not moved before this hop run on virt-launchers that are two or more minor versions older than "
+            f"{hop.to_version}.",
+            fix=f"Stop at {hop.from_version} (version: {hop.from_version}), let the VMs be migrated or restarted there, then go on.",
+        )
+    ]
 
 
 def _kubernetes_of(facts: Facts) -> KubernetesVersion | None:

@@ -87,7 +87,7 @@ def test_an_older_patch_is_a_warning_unless_patches_are_strict(world: World, str
     world.version = "v1.8.1"
     path = world.path(strict_patches=strict)
     assert [hop["to"] for hop in path] == (["v1.7.4", "v1.8.1"] if strict else ["v1.8.1"])
-    [found] = path[-1]["findings"]
+    found = path[-1]["findings"][0]
     assert (found["id"], found["level"], found["acceptable"]) == ("version.not-latest-patch", level, True)
 
 
