@@ -126,7 +126,7 @@ class Server:
 KUBEVIRTS = "/apis/kubevirt.io/v1/namespaces"
 COLLECTIONS = frozenset(
     ("kubevirts", "virtualmachines", "virtualmachineinstances", "virtualmachineinstancemigrations", "deployments", "daemonsets", "pods",
-     "nodes", "customresourcedefinitions", "configmaps")
+     "nodes", "customresourcedefinitions", "configmaps", "clusterrolebindings", "rolebindings")
 )  # fmt: skip
 FIXED: dict[str, Object] = {
     "/api/v1/namespaces/kube-system": {"metadata": {"uid": "0000-1111"}},

@@ -1,0 +1,45 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. What only an upgrade asks the cluster before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..cluster.api import Api, Json
+from ..knowledge.permissions import HeldRoles, bound_roles, service_account_of
+from .observe import Facts
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+def roles_of_the_operator(api: Api, facts: Facts) -> HeldRoles:
+    """The roles that virt-operator has, found by their bindings: OLM gives them names of its own.
+
+    A SubjectAccessReview would answer too. But it is a create request, which check mode does not send; it takes one for each of
+    some 400 permissions; and Kubernetes itself compares the rules of roles when virt-operator is to grant them.
+
+    Raises:
+        Forbidden: The user may not read bindings or roles.
+    """
+    namespace = facts.kubevirt_namespace
+    account = service_account_of(facts.operator) if facts.operator else ""
+
+    def bound(bindings: str) -> list[tuple[str, str]]:
+        return bound_roles(api.list_or_empty(bindings), namespace, account)
+
+    return HeldRoles(
+        everywhere=tuple(_roles(api, namespace, bound(f"{RBAC}/clusterrolebindings"))),
+        in_namespace=tuple(_roles(api, namespace, bound(f"{RBAC}/namespaces/{namespace}/rolebindings"))),
+    )
+
+
+def _roles(api: Api, namespace: str, references: Iterable[tuple[str, str]]) -> Iterator[Json]:
+    """The roles that are there; a binding may outlive its role."""
+    for kind, name in references:
+        within = "clusterroles" if kind == "ClusterRole" else f"namespaces/{namespace}/roles"
+        role = api.get_or_none(f"{RBAC}/{within}/{name}")
+        if role is not None:
+            yield role

@@ -1,0 +1,90 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an upgrade asks the cluster before it begins: which requests, and what it says where it may not ask."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import Outcome
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.preflight_facts import roles_of_the_operator
+
+World = t.Any  # tests/unit/operations/conftest.py
+Server = t.Any
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+BINDINGS = f"{RBAC}/clusterrolebindings"
+IN_NAMESPACE = f"{RBAC}/namespaces/kubevirt"
+
+
+@pytest.fixture
+def server(world: World) -> Server:
+    server: Server = world.server()
+    return server
+
+
+def planned(world: World, server: Server, folder: Path, **options: t.Any) -> Outcome:
+    params = {option: spec.get("default") for option, spec in upgrade.ARGUMENT_SPEC.items()}
+    params |= {"version": world.version, "manifest": world.manifests(folder), **options}
+    return upgrade.run(server.api(check_mode=True), params, check_mode=True, clock=Clock(), report=print)
+
+
+def renamed(server: Server, collection: str, old: str, new: str) -> None:
+    """As OLM names it."""
+    made = server.objects.pop(f"{collection}/{old}")
+    server.objects[f"{collection}/{new}"] = {**made, "metadata": {**made["metadata"], "name": new}}
+
+
+def as_olm_names_them(server: Server) -> None:
+    """Other names for all roles and bindings; the one Role's rules are in two."""
+    for plural in ("clusterroles", "clusterrolebindings"):
+        renamed(server, f"{RBAC}/{plural}", "kubevirt-operator", "kubevirtoperator.v1.7.0-4xkz9")
+    server.objects[f"{BINDINGS}/kubevirtoperator.v1.7.0-4xkz9"]["roleRef"]["name"] = "kubevirtoperator.v1.7.0-4xkz9"
+    renamed(server, f"{IN_NAMESPACE}/roles", "kubevirt-operator", "olm-1")
+    renamed(server, f"{IN_NAMESPACE}/rolebindings", "kubevirt-operator-rolebinding", "olm-1")
+    binding = server.objects[f"{IN_NAMESPACE}/rolebindings/olm-1"]
+    binding["roleRef"]["name"] = "olm-1"
+    *rules, last = server.objects[f"{IN_NAMESPACE}/roles/olm-1"]["rules"]
+    server.objects[f"{IN_NAMESPACE}/roles/olm-1"]["rules"] = rules
+    server.objects[f"{IN_NAMESPACE}/roles/olm-2"] = {"rules": [last]}
+    server.objects[f"{IN_NAMESPACE}/rolebindings/olm-2"] = {**binding, "roleRef": {"kind": "Role", "name": "olm-2"}}
+
+
+class TestRoles:
+    def test_two_lists_and_one_read_for_each_role(self, world: World, server: Server) -> None:
+        api = server.api(check_mode=True)
+        held = roles_of_the_operator(api, world.facts())
+        assert [one["metadata"]["name"] for one in held.everywhere] == ["kubevirt-operator"]
+        assert [one["kind"] for one in held.in_namespace] == ["Role"]
+        assert api.requests == 4
+
+    def test_a_binding_whose_role_is_gone_gives_nothing(self, world: World, server: Server) -> None:
+        del server.objects[f"{RBAC}/clusterroles/kubevirt-operator"]
+        assert roles_of_the_operator(server.api(), world.facts()).everywhere == ()
+
+    def test_names_do_not_matter(self, world: World, server: Server, tmp_path: Path) -> None:
+        as_olm_names_them(server)
+        outcome = planned(world, server, tmp_path, method="image_tag")
+        assert [one.id for one in outcome.findings] == [] and not outcome.failure
+        server.objects[f"{IN_NAMESPACE}/roles/olm-2"]["rules"] = []
+        [found] = planned(world, server, tmp_path, method="image_tag").findings
+        assert found.id == "upgrade.missing-permissions"
+
+    def test_they_are_not_read_where_the_manifest_brings_them(
+        self, world: World, server: Server, tmp_path: Path
+    ) -> None:
+        server.refuses[BINDINGS] = (403, "GET")
+        assert not planned(world, server, tmp_path).failure
+
+    def test_a_user_who_may_not_read_them_is_told(self, world: World, server: Server, tmp_path: Path) -> None:
+        server.refuses[BINDINGS] = (403, "GET")
+        outcome = planned(world, server, tmp_path, method="image_tag")
+        assert "[upgrade.missing-permissions]" in outcome.failure and "cannot be read" in outcome.failure
+        assert f"Seen: GET {BINDINGS} was answered with 403" in outcome.failure
+        assert not planned(world, server, tmp_path, method="image_tag", accept=["upgrade.missing-permissions"]).failure
