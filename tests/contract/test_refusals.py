@@ -71,6 +71,17 @@ def metadata(**marks: Json) -> tuple[Json, Json]:
     )
 
 
+@contextmanager
+def left_behind(world: World, *objects: Json) -> Iterator[None]:
+    """Objects of an earlier installation."""
+    text = yaml.safe_dump_all(objects)
+    world.lab.kubectl("create", "-f", "-", stdin=text)
+    try:
+        yield
+    finally:
+        world.lab.kubectl("delete", "-f", "-", stdin=text)
+
+
 class TestWithoutKubeVirt:
     def test_there_is_no_kubevirt_at_all(self, bare_world: World) -> None:
         with untouched(bare_world):
@@ -333,6 +344,47 @@ class TestTheCluster:
         )
         refused(result, "Forbidden", "Nothing was changed")
         assert world.fingerprint() == before
+
+
+def test_a_webhook_and_an_api_service_of_an_earlier_installation(world: World) -> None:
+    webhook = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "virt-operator-validator"},
+        "webhooks": [
+            {
+                "name": "kubevirt-update-validator.kubevirt.io",
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "clientConfig": {"service": {"namespace": "old", "name": "kubevirt-operator-webhook"}},
+                "rules": [
+                    {
+                        **{"apiGroups": ["kubevirt.io"], "apiVersions": ["*"], "resources": ["kubevirts"]},
+                        "operations": ["UPDATE"],
+                    }
+                ],
+            }
+        ],
+    }
+    service = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1alpha3.subresources.kubevirt.io"},
+        "spec": {
+            **{"group": "subresources.kubevirt.io", "version": "v1alpha3", "insecureSkipTLSVerify": True},
+            **{
+                "groupPriorityMinimum": 1000,
+                "versionPriority": 15,
+                "service": {"namespace": "old", "name": "virt-api"},
+            },
+        },
+    }
+    with left_behind(world, webhook, service), untouched(world):
+        result = world.upgrade()
+        refused(result, "[leftover.webhook]", "kubectl delete validatingwebhookconfiguration virt-operator-validator")
+    assert (
+        "kubectl delete apiservice v1alpha3.subresources.kubevirt.io" in result.finding("leftover.api-service")["fix"]
+    )
 
 
 def test_an_id_that_does_not_exist_cannot_be_accepted(world: World) -> None:

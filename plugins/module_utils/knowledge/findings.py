@@ -63,6 +63,11 @@ CATALOGUE: dict[str, Kind] = {
     "kubevirt.unhealthy": _blocker(
         "KubeVirt is unhealthy for a reason that this upgrade does not cure.", acceptable=True
     ),
+    "leftover.api-service": Kind("warning", True, "An APIService of an earlier KubeVirt leads nowhere."),
+    "leftover.temporary-webhook": Kind(
+        "warning", True, "A webhook of an earlier update lets nobody create some objects."
+    ),
+    "leftover.webhook": _blocker("A webhook of KubeVirt asks a service of another installation.", acceptable=True),
     "manifest.namespace-differs": _blocker("The manifest is for another namespace than the KubeVirt object's."),
     "manifest.registry-differs": _blocker("The manifest's registry is not the running operator's.", acceptable=True),
     "manifest.version-differs": _blocker("The manifest is not of the wanted version."),

@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..cluster.api import Api, Json
+from ..knowledge.findings import Finding
+from ..knowledge.leftovers import api_service_findings, temporary_webhook_findings, webhook_findings
 from ..knowledge.permissions import HeldRoles, bound_roles, service_account_of
 from .observe import Facts
+from .risk_facts import if_allowed
 
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+API_SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -34,6 +39,24 @@ def roles_of_the_operator(api: Api, facts: Facts) -> HeldRoles:
         everywhere=tuple(_roles(api, namespace, bound(f"{RBAC}/clusterrolebindings"))),
         in_namespace=tuple(_roles(api, namespace, bound(f"{RBAC}/namespaces/{namespace}/rolebindings"))),
     )
+
+
+def findings_about_leftovers(api: Api, facts: Facts) -> list[Finding]:
+    """What an earlier installation or update left; what the user may not read is not looked at."""
+    namespace = facts.kubevirt_namespace
+    validating = if_allowed(lambda: _webhooks(api, "ValidatingWebhookConfiguration")) or []
+    mutating = if_allowed(lambda: _webhooks(api, "MutatingWebhookConfiguration")) or []
+    api_services = if_allowed(lambda: api.list_or_empty(API_SERVICES)) or []
+    is_at_rest = facts.state == "healthy"  # else the update that needs it may be under way
+    return [
+        *webhook_findings([*validating, *mutating], namespace),
+        *(temporary_webhook_findings(validating) if is_at_rest else []),
+        *api_service_findings(api_services, namespace),
+    ]
+
+
+def _webhooks(api: Api, kind: str) -> list[Json]:
+    return [one | {"kind": kind} for one in api.list_or_empty(f"{ADMISSION}/{kind.lower()}s")]
 
 
 def _roles(api: Api, namespace: str, references: Iterable[tuple[str, str]]) -> Iterator[Json]:

@@ -31,7 +31,7 @@ from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .options import check_options
 from .outcome import InvalidOption, Outcome, Report, listed, mistake, phase, refusal, told
 from .pages import upgrade_page
-from .preflight_facts import roles_of_the_operator
+from .preflight_facts import findings_about_leftovers, roles_of_the_operator
 from .risk_facts import cluster_facts_of, finding_of_a_gate
 from .route import Leg, legs_of, path_of
 from .standing_findings import findings_about_workloads
@@ -156,13 +156,14 @@ def _outcome(facts: Facts, wish: Wish) -> Outcome:
 
 
 def _judge_risks(api: Api, facts: Facts, legs: Sequence[Leg]) -> None:
-    """What is known to go wrong on each hop, in this cluster; before the first, what the user's own gates say too."""
+    """What is known to go wrong on each hop, in this cluster; before the first, leftovers and the user's own gates too."""
     if legs[0].hop is None:
         return
     known = cluster_facts_of(api, facts)
     for leg in legs:
         if leg.hop:
             leg.findings += findings_of_the_hop(leg.wish.risks, leg.hop.from_version, leg.hop.to_version, known)
+    legs[0].findings += findings_about_leftovers(api, facts)
     found = (finding_of_a_gate(api, gate) for gate in legs[0].wish.gates)
     legs[0].findings += [one for one in found if one]
 

@@ -126,7 +126,8 @@ class Server:
 KUBEVIRTS = "/apis/kubevirt.io/v1/namespaces"
 COLLECTIONS = frozenset(
     ("kubevirts", "virtualmachines", "virtualmachineinstances", "virtualmachineinstancemigrations", "deployments", "daemonsets", "pods",
-     "nodes", "customresourcedefinitions", "configmaps", "clusterrolebindings", "rolebindings")
+     "nodes", "customresourcedefinitions", "configmaps", "clusterrolebindings", "rolebindings",
+     "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "apiservices", "secrets")
 )  # fmt: skip
 FIXED: dict[str, Object] = {
     "/api/v1/namespaces/kube-system": {"metadata": {"uid": "0000-1111"}},

@@ -88,3 +88,48 @@ class TestRoles:
         assert "[upgrade.missing-permissions]" in outcome.failure and "cannot be read" in outcome.failure
         assert f"Seen: GET {BINDINGS} was answered with 403" in outcome.failure
         assert not planned(world, server, tmp_path, method="image_tag", accept=["upgrade.missing-permissions"]).failure
+
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+TEMPORARY = f"{ADMISSION}/validatingwebhookconfigurations/virt-operator-tmp-webhook1"
+MUTATOR = f"{ADMISSION}/mutatingwebhookconfigurations/virt-api-mutator"
+API_SERVICE = "/apis/apiregistration.k8s.io/v1/apiservices/v1.subresources.kubevirt.io"
+LEFT: dict[str, dict[str, t.Any]] = {
+    TEMPORARY: {"webhooks": []},
+    MUTATOR: {"webhooks": [{"clientConfig": {"service": {"namespace": "old", "name": "virt-api"}}}]},
+    API_SERVICE: {"spec": {"group": "subresources.kubevirt.io", "service": {"namespace": "old", "name": "virt-api"}}},
+}
+
+
+class TestLeftovers:
+    @pytest.fixture
+    def littered(self, server: Server) -> Server:
+        for path, body in LEFT.items():
+            server.objects[path] = {"metadata": {"name": path.rpartition("/")[2]}, **body}
+        return server
+
+    def ids(self, outcome: Outcome) -> list[str]:
+        return sorted(one.id for one in outcome.findings if one.id.startswith("leftover."))
+
+    def test_before_a_hop_they_are_named(self, world: World, littered: Server, tmp_path: Path) -> None:
+        expected = ["leftover.api-service", "leftover.temporary-webhook", "leftover.webhook"]
+        assert self.ids(planned(world, littered, tmp_path)) == expected
+
+    @pytest.mark.parametrize("path", LEFT)
+    def test_what_may_not_be_read_is_not_looked_at(
+        self, world: World, littered: Server, tmp_path: Path, path: str
+    ) -> None:
+        littered.refuses[path.rpartition("/")[0]] = (403, "GET")
+        outcome = planned(world, littered, tmp_path)
+        assert not outcome.failure and len(self.ids(outcome)) == 2
+
+    def test_without_a_hop_nobody_looks(self, world: World, littered: Server, tmp_path: Path) -> None:
+        world.version = "v1.7.0"
+        assert self.ids(planned(world, littered, tmp_path)) == []
+
+    def test_an_update_under_way_needs_its_webhook(self, world: World, tmp_path: Path) -> None:
+        world.kubevirt = world.status("1.8-updating")
+        world.apply_operator("v1.8.4")
+        server = world.server()
+        server.objects[TEMPORARY] = {"metadata": {"name": "virt-operator-tmp-webhook1"}, "webhooks": []}
+        assert self.ids(planned(world, server, tmp_path)) == []
