@@ -121,6 +121,7 @@ CATALOGUE: dict[str, Kind] = {
         "The running operator lacks permissions that the wanted version needs.", acceptable=True
     ),
     "upgrade.pinned": Kind("info", True, "spec.imageTag or spec.imageRegistry pins KubeVirt's version or registry."),
+    "upgrade.pull-secret-missing": Kind("warning", True, "A secret for pulling images is named and does not exist."),
     "upgrade.rbac-escalation": _blocker("virt-operator cannot grant permissions that it does not have."),
     "upgrade.stalled": _blocker("Nothing moved for longer than stall_timeout."),
     "upgrade.timeout": _blocker("The hop was not done within wait_timeout."),

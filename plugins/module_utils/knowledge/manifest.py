@@ -79,6 +79,11 @@ class Manifest:
         """Where its images come from, such as ``quay.io/kubevirt``; None where no image is called virt-operator."""
         return declared_registry(self.operator)
 
+    @property
+    def pull_secrets(self) -> list[str]:
+        """The secrets with which the operator's own image is to be pulled."""
+        return [one["name"] for one in self.operator["spec"]["template"]["spec"].get("imagePullSecrets") or ()]
+
 
 def parse(text: str) -> Manifest:
     """The manifest in ``text``.

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..cluster.api import Api, Json
-from ..knowledge.findings import Finding
+from ..knowledge.findings import Finding, finding
 from ..knowledge.leftovers import api_service_findings, temporary_webhook_findings, webhook_findings
+from ..knowledge.manifest import Manifest
 from ..knowledge.permissions import HeldRoles, bound_roles, service_account_of
 from .observe import Facts
 from .risk_facts import if_allowed
@@ -52,6 +53,41 @@ def findings_about_leftovers(api: Api, facts: Facts) -> list[Finding]:
         *webhook_findings([*validating, *mutating], namespace),
         *(temporary_webhook_findings(validating) if is_at_rest else []),
         *api_service_findings(api_services, namespace),
+    ]
+
+
+def findings_about_pull_secrets(api: Api, facts: Facts, manifests: Sequence[Manifest]) -> list[Finding]:
+    """The secrets for pulling images that are named and not there; none where the user may not list secrets.
+
+    Args:
+        api: The cluster.
+        facts: From ``observe``, with a KubeVirt object.
+        manifests: Those that will be applied.
+    """
+    namespace = facts.kubevirt_namespace
+    named = {
+        one: f"Deployment virt-operator of the manifest of {m.version}" for m in manifests for one in m.pull_secrets
+    }
+    of_the_object = ((facts.kubevirt or {}).get("spec") or {}).get("imagePullSecrets") or ()  # from 0.59 on
+    named |= {one["name"]: f"spec.imagePullSecrets of {facts.kubevirt_name}" for one in of_the_object}
+    if not named:
+        return []
+    secrets = f"/api/v1/namespaces/{namespace}/secrets"
+    there = if_allowed(lambda: [one["metadata"]["name"] for one in api.objects(secrets, metadata_only=True)])
+    if there is None:
+        return []
+    return [
+        finding(
+            "upgrade.pull-secret-missing",
+            object=f"Secret {namespace}/{name}",
+            cause="Images are to be pulled with it, and it is not there. Kubernetes then pulls without a login, which a private "
+            "registry refuses.",
+            evidence=f"named in {where}",
+            fix=f"Create it (kubectl create secret docker-registry {name} -n {namespace} --docker-server=… --docker-username=… "
+            "--docker-password=…), or take its name out there.",
+        )
+        for name, where in sorted(named.items())
+        if name not in there
     ]
 
 

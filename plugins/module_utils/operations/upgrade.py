@@ -31,7 +31,7 @@ from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .options import check_options
 from .outcome import InvalidOption, Outcome, Report, listed, mistake, phase, refusal, told
 from .pages import upgrade_page
-from .preflight_facts import findings_about_leftovers, roles_of_the_operator
+from .preflight_facts import findings_about_leftovers, findings_about_pull_secrets, roles_of_the_operator
 from .risk_facts import cluster_facts_of, finding_of_a_gate
 from .route import Leg, legs_of, path_of
 from .standing_findings import findings_about_workloads
@@ -121,6 +121,7 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
         for leg in legs:
             _look_into_the_manifest(facts, leg, params, is_one_of_several=len(legs) > 1)
         _judge_permissions(api, facts, legs)
+        _judge_pull_secrets(api, facts, legs)
         plan = _plan(api, facts, this)
     else:
         plan = Plan((), outcome.from_version, str(this.wish.version))
@@ -194,6 +195,13 @@ def _judge_permissions(api: Api, facts: Facts, legs: Sequence[Leg]) -> None:
     for leg in own:
         if leg.manifest:
             leg.findings += findings_about_permissions(facts, leg.wish, leg.manifest, held)
+
+
+def _judge_pull_secrets(api: Api, facts: Facts, legs: Sequence[Leg]) -> None:
+    """Told once, at the first hop, whichever hop's manifest names them."""
+    if legs[0].hop is not None:
+        manifests = [leg.manifest for leg in legs if leg.manifest and leg.method is Method.OPERATOR]
+        legs[0].findings += findings_about_pull_secrets(api, facts, manifests)
 
 
 def _plan(api: Api, facts: Facts, leg: Leg) -> Plan:

@@ -133,3 +133,47 @@ class TestLeftovers:
         server = world.server()
         server.objects[TEMPORARY] = {"metadata": {"name": "virt-operator-tmp-webhook1"}, "webhooks": []}
         assert self.ids(planned(world, server, tmp_path)) == []
+
+
+SECRETS = "/api/v1/namespaces/kubevirt/secrets"
+
+
+class TestPullSecrets:
+    @pytest.fixture
+    def naming(self, world: World) -> Server:
+        """The KubeVirt object names two secrets, and one is there."""
+        world.kubevirt["spec"]["imagePullSecrets"] = [{"name": "there"}, {"name": "gone"}]
+        server: Server = world.server()
+        server.objects[f"{SECRETS}/there"] = {"metadata": {"name": "there"}}
+        return server
+
+    def missing(self, outcome: Outcome) -> list[tuple[str, str]]:
+        return [(one.object, one.evidence) for one in outcome.findings if one.id == "upgrade.pull-secret-missing"]
+
+    def test_one_that_the_kubevirt_object_names(self, world: World, naming: Server, tmp_path: Path) -> None:
+        outcome = planned(world, naming, tmp_path)
+        expected = [("Secret kubevirt/gone", "named in spec.imagePullSecrets of KubeVirt kubevirt/kubevirt")]
+        assert self.missing(outcome) == expected and not outcome.failure
+        assert self.missing(planned(world, naming, tmp_path, method="image_tag")) == expected
+
+    def test_one_that_the_manifest_names(self, world: World, server: Server, tmp_path: Path) -> None:
+        pod = "      serviceAccountName: kubevirt-operator\n"
+        text = (Path(world.manifests(tmp_path)) / "v1.8.4" / "kubevirt-operator.yaml").read_text()
+        assert pod in text
+        options = {"manifest": text.replace(pod, f"{pod}      imagePullSecrets: [{{name: mirror}}]\n")}
+        expected = [("Secret kubevirt/mirror", "named in Deployment virt-operator of the manifest of v1.8.4")]
+        assert self.missing(planned(world, server, tmp_path, **options)) == expected
+        assert self.missing(planned(world, server, tmp_path, method="image_tag", **options)) == []
+
+    def test_secrets_are_listed_only_where_one_is_named(self, world: World, server: Server, tmp_path: Path) -> None:
+        server.refuses[SECRETS] = (500, "GET")
+        assert not planned(world, server, tmp_path).failure
+
+    def test_who_may_not_list_them_is_told_nothing(self, world: World, naming: Server, tmp_path: Path) -> None:
+        naming.refuses[SECRETS] = (403, "GET")
+        outcome = planned(world, naming, tmp_path)
+        assert self.missing(outcome) == [] and not outcome.failure
+
+    def test_without_a_hop_nobody_looks(self, world: World, naming: Server, tmp_path: Path) -> None:
+        world.version = "v1.7.0"
+        assert self.missing(planned(world, naming, tmp_path)) == []
