@@ -68,6 +68,9 @@ CATALOGUE: dict[str, Kind] = {
         "warning", True, "A webhook of an earlier update lets nobody create some objects."
     ),
     "leftover.webhook": _blocker("A webhook of KubeVirt asks a service of another installation.", acceptable=True),
+    "manifest.lacks-stored-version": _blocker(
+        "The manifest's CRD lacks a version in which KubeVirt objects may be stored."
+    ),
     "manifest.namespace-differs": _blocker("The manifest is for another namespace than the KubeVirt object's."),
     "manifest.registry-differs": _blocker("The manifest's registry is not the running operator's.", acceptable=True),
     "manifest.version-differs": _blocker("The manifest is not of the wanted version."),

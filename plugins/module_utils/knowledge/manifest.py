@@ -80,6 +80,11 @@ class Manifest:
         return declared_registry(self.operator)
 
     @property
+    def kubevirt_versions(self) -> list[str]:
+        """The versions of the API that its CRD has for KubeVirt objects."""
+        return versions_of_the_crd(next(o for o in self.objects if o["kind"] == "CustomResourceDefinition"))
+
+    @property
     def pull_secrets(self) -> list[str]:
         """The secrets with which the operator's own image is to be pulled."""
         return [one["name"] for one in self.operator["spec"]["template"]["spec"].get("imagePullSecrets") or ()]
@@ -170,6 +175,12 @@ def declared_image_prefix(deployment: Object) -> str:
     """What stands before ``virt-operator`` in the name of its image; empty in releases."""
     images = (_OPERATOR_IMAGE.match(image) for image in _operator_images(deployment))
     return next((image[2] for image in images if image), "")
+
+
+def versions_of_the_crd(crd: Object) -> list[str]:
+    """The versions that a CRD has; of v1beta1 too, where the only one stands alone."""
+    spec = crd["spec"]
+    return [one["name"] for one in spec.get("versions") or ()] or [spec["version"]]
 
 
 def component_image_variables(deployment: Object) -> list[str]:

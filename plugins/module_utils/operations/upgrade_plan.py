@@ -114,7 +114,11 @@ def findings_of_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> li
     """What speaks against applying this manifest to this cluster."""
     if facts.kubevirt is None:
         return []
-    return [*_about_its_place(facts, wish, manifest), *findings_of_its_version(wish, manifest)]
+    return [
+        *_about_its_place(facts, wish, manifest),
+        *findings_of_its_version(wish, manifest),
+        *_about_its_crd(facts, wish, manifest),
+    ]
 
 
 def applies_of(manifest: Manifest, live: Mapping[str, Object | None]) -> list[Step]:
@@ -291,6 +295,31 @@ def _about_its_place(facts: Facts, wish: Wish, manifest: Manifest) -> list[Findi
             )
         )
     return found
+
+
+def _about_its_crd(facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
+    """Kubernetes lets no CRD go without a version in which objects may be stored."""
+    if facts.crd is None:
+        return []
+    stored = (facts.crd.get("status") or {}).get("storedVersions") or ()
+    lacking = [one for one in stored if one not in manifest.kubevirt_versions]
+    if not lacking:
+        return []
+    storage = next((one["name"] for one in facts.crd["spec"].get("versions") or () if one.get("storage")), "")
+    return [
+        finding(
+            "manifest.lacks-stored-version",
+            object=_manifest_name(wish, manifest),
+            cause=f"Its CRD kubevirts.kubevirt.io does not have {listed(lacking)}, in which KubeVirt objects may be stored. Kubernetes "
+            "rejects that.",
+            evidence=f"status.storedVersions of the CRD: {listed(stored)}",
+            fix="Store them anew and say that nothing else is left: kubectl get kubevirts -A -o json | kubectl replace -f -; kubectl "
+            "patch crd kubevirts.kubevirt.io --subresource=status --type=merge -p "
+            f"'status: {{storedVersions: [{storage}]}}'"
+            if storage in manifest.kubevirt_versions
+            else f"Give the kubevirt-operator.yaml of {wish.version} as KubeVirt released it.",
+        )
+    ]
 
 
 def _manifest_name(wish: Wish, manifest: Manifest) -> str:

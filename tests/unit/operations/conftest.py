@@ -37,6 +37,7 @@ Object = dict[str, t.Any]
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 RELEASE = (FIXTURES / "kubevirt-operator-v1.7.0-trimmed.yaml").read_text()
 DEPLOYMENT = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-operator"
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kubevirts.kubevirt.io"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/kubevirt-operator"
 
 
@@ -234,6 +235,7 @@ class World:
             kubevirts=kubevirts,
             kubevirt=kubevirts[0] if len(kubevirts) == 1 else None,
             operator=self.operator if self.operator_is_there else None,
+            crd=self.live[CRD],
             hyperconvergeds=self.hyperconvergeds,
             workloads=self.workloads,
             kubernetes=self.kubernetes,

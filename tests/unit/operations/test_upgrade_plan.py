@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.manifest import with_namespace
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.manifest import Manifest, with_namespace
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade_plan
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Cluster, Facts, Workloads
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.standing_findings import (
@@ -24,6 +24,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgr
 World = t.Any  # tests/unit/operations/conftest.py
 Object = dict[str, t.Any]
 
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kubevirts.kubevirt.io"
 DEPLOYMENT = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-operator"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/kubevirt-operator"
 ROLLED_OUT = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
@@ -326,6 +327,50 @@ def test_the_registry_of_the_manifest(
     if found:
         assert "image_registry: quay.io/kubevirt to stay" in found[0].fix
         assert "image_registry: r.example/kv to move" in found[0].fix
+
+
+class TestStoredVersions:
+    @pytest.fixture(params=["v1", "v1beta1"])
+    def crd(self, request: pytest.FixtureRequest, world: World) -> Object:
+        """The manifest's CRD, of that version of CRDs, has v1 and v1alpha3, or v1 alone."""
+        crd: Object = next(one for one in world.manifest.objects if one["kind"] == "CustomResourceDefinition")
+        crd = copy.deepcopy(crd)
+        if request.param == "v1beta1":
+            crd["spec"] = {"version": "v1"}
+        others = [one for one in world.manifest.objects if one["kind"] != crd["kind"]]
+        world.manifest = Manifest((crd, *others))
+        return crd
+
+    @pytest.mark.parametrize(
+        ("stored", "lacking"),
+        [
+            (["v1"], {"v1": [], "v1beta1": []}),
+            (["v1alpha3", "v1"], {"v1": [], "v1beta1": ["v1alpha3"]}),
+            (["v1alpha2", "v1"], {"v1": ["v1alpha2"], "v1beta1": ["v1alpha2"]}),
+            ([], {"v1": [], "v1beta1": []}),
+        ],
+    )
+    def test_the_manifests_crd_has_them_all(
+        self, world: World, crd: Object, stored: list[str], lacking: dict[str, list[str]]
+    ) -> None:
+        world.live[CRD]["status"] = {"storedVersions": stored}
+        found = world.findings()
+        expected = lacking["v1" if "versions" in crd["spec"] else "v1beta1"]
+        assert [one.id for one in found] == (["manifest.lacks-stored-version"] if expected else [])
+        for one in found:
+            assert not one.acceptable and f"does not have {', '.join(expected)}," in one.cause
+            assert "-p 'status: {storedVersions: [v1]}'" in one.fix
+
+    def test_where_not_even_the_storage_version_is_there_the_manifest_is_none(self, world: World) -> None:
+        for one in world.live[CRD]["spec"]["versions"]:
+            one["name"] = one["name"].replace("v1", "v2")
+        world.live[CRD]["status"] = {"storedVersions": ["v2"]}
+        [found] = world.findings()
+        assert "kubectl" not in found.fix and "as KubeVirt released it" in found.fix
+
+    def test_a_crd_that_cannot_be_read_is_not_judged(self, world: World) -> None:
+        world.live[CRD] = None
+        assert world.findings() == []
 
 
 def test_without_a_kubevirt_object_no_manifest_is_judged(world: World) -> None:
