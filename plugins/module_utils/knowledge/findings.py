@@ -113,6 +113,9 @@ CATALOGUE: dict[str, Kind] = {
     "risk.two-pods-for-one-vm": _blocker("A VM that migrates may run twice and lose its disk.", acceptable=True),
     "risk.vms-may-not-start": Kind("warning", True, "VMs may not start after the upgrade."),
     "upgrade.deployment-failed": _blocker("virt-operator reports that it cannot deploy."),
+    "upgrade.environment-set-by-hand": _blocker(
+        "The operator's environment names images of another version, and the manifest leaves them.", acceptable=True
+    ),
     "upgrade.hop-in-progress": _blocker("A hop to another version is in progress."),
     "upgrade.image-prefix-lost": _blocker("The operator would ask for an image without its prefix.", acceptable=True),
     "upgrade.image-pull": _blocker("An image of KubeVirt cannot be pulled."),

@@ -193,6 +193,26 @@ def component_image_variables(deployment: Object) -> list[str]:
     ]
 
 
+def images_of_another_version(deployment: Object, manifest: Manifest) -> dict[str, str]:
+    """The variables of a Deployment that name images or a version, that the manifest lacks, and that are not of its version."""
+    declared = _environment(manifest.operator)
+    return {
+        name: value
+        for name, value in _environment(deployment).items()
+        if (name.endswith(("_IMAGE", "_SHASUM")) or name == "KUBEVIRT_VERSION")
+        and name not in declared
+        and value
+        and manifest.version not in (value, _tag(value))
+    }
+
+
+def operator_variable(deployment: Object, name: str) -> list[str]:
+    """Where a variable of the operator's container stands, as fields of ``field_ownership``."""
+    container = _operator_container(deployment)["name"]
+    items = [f'k:{{"name":"{one}"}}' for one in (container, name)]
+    return ["f:spec", "f:template", "f:spec", "f:containers", items[0], "f:env", items[1]]
+
+
 def checksum_matches(data: bytes, checksum: str) -> bool:
     """Whether ``data`` has the ``checksum``, which is ``sha256:`` or ``sha512:`` and hexadecimal digits."""
     check_checksum(checksum)

@@ -18,7 +18,7 @@ from ..knowledge import field_ownership, workload_updates
 from ..knowledge.conditions import State, explanation, observed_version, state_of, target_version
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import keeps_own_manifests
-from ..knowledge.manifest import Manifest, declared_version
+from ..knowledge.manifest import Manifest, declared_version, images_of_another_version, operator_variable
 from ..knowledge.objects import object_name, path_of
 from ..knowledge.versions import Hop, Version, hop, try_parse
 from .observe import Facts
@@ -118,6 +118,7 @@ def findings_of_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> li
         *_about_its_place(facts, wish, manifest),
         *findings_of_its_version(wish, manifest),
         *_about_its_crd(facts, wish, manifest),
+        *_about_what_stays(facts, wish, manifest),
     ]
 
 
@@ -140,6 +141,31 @@ def applies_of(manifest: Manifest, live: Mapping[str, Object | None]) -> list[St
             Step("apply", object_name(desired), "; ".join(reasons), path=path, body=desired, before=before, after=after)
         )
     return steps
+
+
+def _about_what_stays(facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
+    """Variables of the operator that somebody set by hand: the apply leaves what others hold, and they win over the manifest."""
+    operator = facts.operator
+    if operator is None or arrived(facts, wish.version):
+        return []
+    predicted = field_ownership.after_apply(operator, manifest.operator)
+    staying = images_of_another_version(predicted, manifest)
+    if not staying:
+        return []
+    seen = []
+    for name, value in staying.items():
+        managers = field_ownership.keepers(operator, operator_variable(operator, name))
+        seen.append(f"{name}={value}" + (f" (set by {listed(managers)})" if managers else ""))
+    return [
+        finding(
+            "upgrade.environment-set-by-hand",
+            object=object_name({**operator, "kind": "Deployment"}),
+            cause=f"Its environment names {listed(staying)}, set by hand. The manifest of {wish.version} does not have that, so it stays, "
+            "and wins over the images of the manifest: parts of KubeVirt would not be of that version.",
+            evidence=listed(seen),
+            fix=f"kubectl set env deployment/virt-operator -n {facts.kubevirt_namespace} {' '.join(f'{name}-' for name in staying)}",
+        )
+    ]
 
 
 def moves_the_control_plane(facts: Facts, wish: Wish, method: Method, applies: Sequence[Step]) -> bool:

@@ -262,6 +262,8 @@ class World:
         """What speaks against the upgrade."""
         facts = self.facts()
         leg = legs_of(facts, self.wish(**wish))[0]
+        if leg.method is Method.IMAGE_TAG:
+            return [*leg.findings, *upgrade_plan.findings_of_its_version(leg.wish, self.manifest)]
         return [*leg.findings, *upgrade_plan.findings_of_the_manifest(facts, leg.wish, self.manifest)]
 
     def path(self, **wish: t.Any) -> list[Object]:

@@ -141,7 +141,7 @@ class TestFindings:
             "VIRT_API_IMAGE",
             True,
         )
-        assert ids(world) == []
+        assert ids(world) == ["upgrade.environment-set-by-hand"]
 
     @pytest.mark.parametrize(("operator", "expected"), [("v1.7.0", ["upgrade.image-prefix-lost"]), ("v0.57.0", [])])
     def test_a_prefix_is_lost_from_1_7_on(self, world: World, operator: str, expected: list[str]) -> None:

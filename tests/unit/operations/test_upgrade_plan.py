@@ -303,7 +303,8 @@ def test_a_manifest_that_declares_no_version(world: World, declared: str) -> Non
     world.manifest = copy.deepcopy(world.manifest)
     [container] = world.manifest.operator["spec"]["template"]["spec"]["containers"]
     container["image"] = f"quay.io/kubevirt/virt-operator@sha256:{'a' * 64}"
-    container["env"] = [{"name": "KUBEVIRT_VERSION", "value": declared}]
+    values = {"KUBEVIRT_VERSION": declared, "VIRT_OPERATOR_IMAGE": container["image"]}
+    container["env"] = [{"name": name, "value": value} for name, value in values.items()]
     [found] = world.findings()
     assert (found.id, found.acceptable) == ("manifest.version-differs", False)
     assert f"declares {declared or 'no version'}" in found.cause and "KUBEVIRT_VERSION=v1.8.4" in found.fix
@@ -370,6 +371,60 @@ class TestStoredVersions:
 
     def test_a_crd_that_cannot_be_read_is_not_judged(self, world: World) -> None:
         world.live[CRD] = None
+        assert world.findings() == []
+
+
+class TestEnvironmentSetByHand:
+    def set_env(self, world: World, manager: str, **variables: str) -> None:
+        """As a tool does it that writes its name into managedFields."""
+        container = world.operator["spec"]["template"]["spec"]["containers"][0]
+        env: Object = {}
+        for name, value in variables.items():
+            container["env"].append({"name": name, "value": value})
+            env[f'k:{{"name":"{name}"}}'] = {".": {}, "f:name": {}, "f:value": {}}
+        fields: Object = {'k:{"name":"virt-operator"}': {"f:env": env}}
+        for element in ("f:containers", "f:spec", "f:template", "f:spec"):
+            fields = {element: fields}
+        entry = {"manager": manager, "operation": "Update", "apiVersion": "apps/v1", "fieldsV1": fields}
+        world.operator["metadata"]["managedFields"].append(entry)
+
+    def test_what_stays_is_named_with_its_value_who_set_it_and_the_way_out(self, world: World) -> None:
+        self.set_env(world, "kubectl-set", VIRT_API_IMAGE="r/virt-api:v1.7.0-fix")
+        self.set_env(world, "kubectl-edit", GS_IMAGE="r/gs@sha256:aa", VIRT_API_SHASUM="sha256:bb")
+        [found] = world.findings()
+        assert (found.id, found.level, found.acceptable) == ("upgrade.environment-set-by-hand", "blocker", True)
+        assert found.object == "Deployment kubevirt/virt-operator"
+        assert found.evidence == (
+            "VIRT_API_IMAGE=r/virt-api:v1.7.0-fix (set by kubectl-set), GS_IMAGE=r/gs@sha256:aa (set by kubectl-edit), "
+            "VIRT_API_SHASUM=sha256:bb (set by kubectl-edit)"
+        )
+        assert found.fix == (
+            "kubectl set env deployment/virt-operator -n kubevirt VIRT_API_IMAGE- GS_IMAGE- VIRT_API_SHASUM-"
+        )
+
+    @pytest.mark.parametrize(
+        ("manager", "variables"),
+        [
+            ("kubectl-create", {"VIRT_API_IMAGE": "r/virt-api:v1.7.0"}),
+            ("kubectl-set", {"VIRT_API_IMAGE": "r/virt-api:v1.8.4"}),
+            ("kubectl-set", {"VIRT_API_IMAGE": ""}),
+            ("kubectl-set", {"HTTPS_PROXY": "http://proxy.example:3128"}),
+        ],
+        ids=["goes with its one-shot tool", "is of the wanted version", "is empty", "names no image"],
+    )
+    def test_what_goes_or_does_no_harm(self, world: World, manager: str, variables: dict[str, str]) -> None:
+        self.set_env(world, manager, **variables)
+        assert world.findings() == []
+
+    def test_what_the_manifest_has_too_is_the_manifests(self, world: World) -> None:
+        for variable in world.operator["spec"]["template"]["spec"]["containers"][0]["env"]:
+            if variable["name"] == "KUBEVIRT_VERSION":
+                variable["value"] = "v1.7.0"
+        assert world.findings() == []
+
+    def test_kubevirt_that_has_arrived_runs_with_them_already(self, world: World) -> None:
+        at(world, "v1.8.4")
+        self.set_env(world, "kubectl-set", VIRT_API_IMAGE="r/virt-api:fix")
         assert world.findings() == []
 
 
