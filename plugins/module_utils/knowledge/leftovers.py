@@ -83,7 +83,7 @@ def api_service_findings(api_services: Iterable[Object], namespace: str) -> list
 
 def _misdirected(configuration: Object, services: list[str]) -> Finding:
     of_the_operator = configuration["metadata"]["name"] == OF_THE_OPERATOR
-    what = "the KubeVirt object, and this upgrade has to" if of_the_operator else "VMs or their pods"
+    what = "the KubeVirt object, neither this upgrade nor virt-operator" if of_the_operator else "VMs or their pods"
     return finding(
         "leftover.webhook",
         # Without an answer the KubeVirt object cannot be changed (#8131, #9735, #14837); the others do not stop the upgrade.

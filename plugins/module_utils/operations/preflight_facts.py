@@ -83,8 +83,8 @@ def findings_about_pull_secrets(api: Api, facts: Facts, manifests: Sequence[Mani
             cause="Images are to be pulled with it, and it is not there. Kubernetes then pulls without a login, which a private "
             "registry refuses.",
             evidence=f"named in {where}",
-            fix=f"Create it (kubectl create secret docker-registry {name} -n {namespace} --docker-server=… --docker-username=… "
-            "--docker-password=…), or take its name out there.",
+            fix=f"Create it (kubectl create secret docker-registry {name} -n {namespace} --docker-server=SERVER "
+            "--docker-username=USER --docker-password=PASSWORD), or take its name out there.",
         )
         for name, where in sorted(named.items())
         if name not in there

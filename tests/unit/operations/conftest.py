@@ -84,7 +84,7 @@ class Server:
                 return self._patched(path, json.loads(body or b""), "dryRun" in query)
             if path in self.refuses and "GET" in self.refuses[path][1]:
                 return self._refused(path)
-            found = FIXED.get(path) or self.objects.get(path)
+            found = self.objects.get(path) or FIXED.get(path)
             if found:
                 return Answer(200, found)
             if path.rpartition("/")[2] not in COLLECTIONS:
@@ -150,6 +150,8 @@ class World:
         self.migrations: list[str] = []
         self.others: tuple[Object, ...] = ()
         self.hyperconvergeds: tuple[Object, ...] = ()
+        self.more: dict[str, Object] = {}
+        self.options: Object = {}
         self.operator_is_there = True
         self.rolled_out()
 
@@ -180,8 +182,13 @@ class World:
         """A folder with the manifests of these versions, and of the wanted one."""
         for version in (*versions, self.version):
             (folder / version).mkdir(exist_ok=True)
-            (folder / version / "kubevirt-operator.yaml").write_text(RELEASE.replace("v1.7.0", version))
+            (folder / version / "kubevirt-operator.yaml").write_text(self.text(version))
         return str(folder)
+
+    @staticmethod
+    def text(version: str) -> str:
+        """The manifest of a version as a file has it."""
+        return RELEASE.replace("v1.7.0", version)
 
     @property
     def operator(self) -> Object:
@@ -224,7 +231,7 @@ class World:
             namespace, name = migration.split("/")
             metadata = {"namespace": namespace, "name": name}
             objects[f"{KUBEVIRTS}/{namespace}/virtualmachineinstancemigrations/{name}"] = {"metadata": metadata}
-        return Server(copy.deepcopy(objects))
+        return Server(copy.deepcopy(objects | self.more))
 
     def facts(self) -> Facts:
         """What is read of it."""
