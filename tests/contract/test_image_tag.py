@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+import copy
 import typing as t
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from tests.contract.conftest import FROM, HEALTHY, TO, World
 from tests.contract.test_refusals import KUBEVIRT, OPERATOR, refused, untouched
-from tests.support.lab import mutating
+from tests.support.lab import Json, mutating
 
 MISSING = "upgrade.missing-permissions"
 
@@ -40,6 +42,39 @@ def test_missing_permissions_are_named_before_any_write(world: World, check: boo
     assert "lacks 71 permissions" in found["cause"]
     assert "backup.kubevirt.io" in found["evidence"]
     assert result.data["path"][0]["method"] == "image_tag"
+
+
+@pytest.fixture
+def as_olm_names_it(world: World) -> Iterator[World]:
+    """The operator's roles and bindings under other names."""
+    names = {"ClusterRole": "kubevirtoperator.v1.7.0-4xkz9", "Role": "kubevirtoperator.v1.7.0-d7f2c"}
+    kinds = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+    originals = [one for one in yaml.safe_load_all(world.manifests[FROM].read_text()) if one and one["kind"] in kinds]
+    originals = [one for one in originals if one["metadata"]["name"] != "kubevirt.io:operator"]
+    renamed = copy.deepcopy(originals)
+    for one in renamed:
+        one["metadata"]["name"] = names[one["kind"].removesuffix("Binding")]
+        if "roleRef" in one:
+            one["roleRef"]["name"] = names[one["roleRef"]["kind"]]
+    swap(world, originals, renamed)
+    yield world
+    swap(world, renamed, originals)
+
+
+def swap(world: World, gone: list[Json], come: list[Json]) -> None:
+    world.lab.kubectl("delete", "-f", "-", stdin=yaml.safe_dump_all(gone))
+    world.lab.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(come))
+
+
+def test_permissions_are_found_under_any_name(as_olm_names_it: World) -> None:
+    position = as_olm_names_it.lab.audit_position()
+    with untouched(as_olm_names_it):
+        refused(as_olm_names_it.upgrade(method="image_tag"), f"[{MISSING}]", "lacks 71 permissions")
+    uris = [request["requestURI"] for request in as_olm_names_it.lab.audited(position)]
+    assert len([uri for uri in uris if "bindings?" in uri]) == 2
+    assert (
+        len([uri for uri in uris if "/clusterroles/kubevirtoperator" in uri or "/roles/kubevirtoperator" in uri]) == 2
+    )
 
 
 def test_accepted_it_sets_the_tag_and_nothing_else(unpinned: World) -> None:

@@ -71,6 +71,17 @@ def metadata(**marks: Json) -> tuple[Json, Json]:
     )
 
 
+@contextmanager
+def left_behind(world: World, *objects: Json) -> Iterator[None]:
+    """Objects of an earlier installation."""
+    text = yaml.safe_dump_all(objects)
+    world.lab.kubectl("create", "-f", "-", stdin=text)
+    try:
+        yield
+    finally:
+        world.lab.kubectl("delete", "-f", "-", stdin=text)
+
+
 class TestWithoutKubeVirt:
     def test_there_is_no_kubevirt_at_all(self, bare_world: World) -> None:
         with untouched(bare_world):
@@ -333,6 +344,77 @@ class TestTheCluster:
         )
         refused(result, "Forbidden", "Nothing was changed")
         assert world.fingerprint() == before
+
+
+def test_a_webhook_and_an_api_service_of_an_earlier_installation(world: World) -> None:
+    webhook = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "virt-operator-validator"},
+        "webhooks": [
+            {
+                "name": "kubevirt-update-validator.kubevirt.io",
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "clientConfig": {"service": {"namespace": "old", "name": "kubevirt-operator-webhook"}},
+                "rules": [
+                    {
+                        **{"apiGroups": ["kubevirt.io"], "apiVersions": ["*"], "resources": ["kubevirts"]},
+                        "operations": ["UPDATE"],
+                    }
+                ],
+            }
+        ],
+    }
+    service = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1alpha3.subresources.kubevirt.io"},
+        "spec": {
+            **{"group": "subresources.kubevirt.io", "version": "v1alpha3", "insecureSkipTLSVerify": True},
+            **{
+                "groupPriorityMinimum": 1000,
+                "versionPriority": 15,
+                "service": {"namespace": "old", "name": "virt-api"},
+            },
+        },
+    }
+    with left_behind(world, webhook, service), untouched(world):
+        result = world.upgrade()
+        refused(result, "[leftover.webhook]", "kubectl delete validatingwebhookconfiguration virt-operator-validator")
+    assert (
+        "kubectl delete apiservice v1alpha3.subresources.kubevirt.io" in result.finding("leftover.api-service")["fix"]
+    )
+
+
+def test_an_image_that_a_person_set_in_the_operators_environment(world: World) -> None:
+    world.lab.kubectl("set", "env", *OPERATOR, "VIRT_API_IMAGE=quay.io/kubevirt/virt-api:v1.7.0-fix")
+    with untouched(world):
+        result = world.upgrade()
+        refused(result, "[upgrade.environment-set-by-hand]", "VIRT_API_IMAGE=quay.io/kubevirt/virt-api:v1.7.0-fix")
+    found = result.finding("upgrade.environment-set-by-hand")
+    assert "(set by kubectl-set)" in found["evidence"]
+    program, *command = found["fix"].split()
+    assert program == "kubectl"
+    world.lab.kubectl(*command)
+    assert world.upgrade(check=True).code == 0
+
+
+def test_a_manifest_whose_crd_lacks_a_stored_version(world: World, tmp_path: Path) -> None:
+    objects = [one for one in yaml.safe_load_all(world.manifests[TO].read_text()) if one]
+    for one in objects:
+        if one["kind"] == "CustomResourceDefinition":
+            one["spec"]["versions"] = [version for version in one["spec"]["versions"] if version["name"] == "v1"]
+    manifest = tmp_path / "v1-alone.yaml"
+    manifest.write_text(yaml.safe_dump_all(objects))
+    crd = ("patch", "crd", "kubevirts.kubevirt.io", "--subresource=status", "--type=merge", "-p")
+    world.lab.kubectl(*crd, "status: {storedVersions: [v1alpha3, v1]}")
+    try:
+        with untouched(world):
+            refused(world.upgrade(manifest=str(manifest)), "[manifest.lacks-stored-version]", "does not have v1alpha3")
+    finally:
+        world.lab.kubectl(*crd, "status: {storedVersions: [v1]}")
+    assert world.upgrade(manifest=str(manifest), check=True).code == 0
 
 
 def test_an_id_that_does_not_exist_cannot_be_accepted(world: World) -> None:

@@ -189,6 +189,13 @@ def moved_managers(live: Object) -> list[str]:
     return sorted({str(e["manager"]) for e in _moving(live)})
 
 
+def keepers(live: Object, path: Sequence[str]) -> list[str]:
+    """The names of the managers who keep the field at ``path``, elements of a trie, when we apply without it."""
+    moving = _moving(live)
+    others = [e for e in _entries(live) if e not in moving and not _is_own(e, live)]
+    return sorted({str(e["manager"]) for e in others if _reaches(_fields(e), path)})
+
+
 def after_apply(live: Object | None, desired: Object) -> dict[str, t.Any]:
     """What the object will be after the move of the fields and the server-side apply of ``desired``.
 
@@ -279,6 +286,14 @@ def _has(trie: Fields, element: str) -> bool:
     if element not in trie:
         return False
     return element.startswith("f:") or not trie[element] or "." in trie[element]
+
+
+def _reaches(trie: Fields, path: Sequence[str]) -> bool:
+    for element in path:
+        if element not in trie:
+            return False
+        trie = trie[element]
+    return True
 
 
 def _fields_of(kind: str, name: str, value: t.Any) -> dict[str, t.Any]:

@@ -63,6 +63,14 @@ CATALOGUE: dict[str, Kind] = {
     "kubevirt.unhealthy": _blocker(
         "KubeVirt is unhealthy for a reason that this upgrade does not cure.", acceptable=True
     ),
+    "leftover.api-service": Kind("warning", True, "An APIService of an earlier KubeVirt leads nowhere."),
+    "leftover.temporary-webhook": Kind(
+        "warning", True, "A webhook of an earlier update lets nobody create some objects."
+    ),
+    "leftover.webhook": _blocker("A webhook of KubeVirt asks a service of another installation.", acceptable=True),
+    "manifest.lacks-stored-version": _blocker(
+        "The manifest's CRD lacks a version in which KubeVirt objects may be stored."
+    ),
     "manifest.namespace-differs": _blocker("The manifest is for another namespace than the KubeVirt object's."),
     "manifest.registry-differs": _blocker("The manifest's registry is not the running operator's.", acceptable=True),
     "manifest.version-differs": _blocker("The manifest is not of the wanted version."),
@@ -105,6 +113,9 @@ CATALOGUE: dict[str, Kind] = {
     "risk.two-pods-for-one-vm": _blocker("A VM that migrates may run twice and lose its disk.", acceptable=True),
     "risk.vms-may-not-start": Kind("warning", True, "VMs may not start after the upgrade."),
     "upgrade.deployment-failed": _blocker("virt-operator reports that it cannot deploy."),
+    "upgrade.environment-set-by-hand": _blocker(
+        "The operator's environment names images of another version, and the manifest leaves them.", acceptable=True
+    ),
     "upgrade.hop-in-progress": _blocker("A hop to another version is in progress."),
     "upgrade.image-prefix-lost": _blocker("The operator would ask for an image without its prefix.", acceptable=True),
     "upgrade.image-pull": _blocker("An image of KubeVirt cannot be pulled."),
@@ -116,6 +127,7 @@ CATALOGUE: dict[str, Kind] = {
         "The running operator lacks permissions that the wanted version needs.", acceptable=True
     ),
     "upgrade.pinned": Kind("info", True, "spec.imageTag or spec.imageRegistry pins KubeVirt's version or registry."),
+    "upgrade.pull-secret-missing": Kind("warning", True, "A secret for pulling images is named and does not exist."),
     "upgrade.rbac-escalation": _blocker("virt-operator cannot grant permissions that it does not have."),
     "upgrade.stalled": _blocker("Nothing moved for longer than stall_timeout."),
     "upgrade.timeout": _blocker("The hop was not done within wait_timeout."),

@@ -125,7 +125,7 @@ KNOWN: tuple[Risk, ...] = (
         when=f"kubevirt.spec.infra.nodePlacement == `null` && length({_CONTROL_PLANE_NODES}) == `0`",
         message="virt-api, virt-controller and the Job that begins the update run on control-plane nodes only from 1.3 on. No node "
         "with such a label takes them, so they stay Pending.",
-        fix="Set spec.infra.nodePlacement of the KubeVirt object; an empty one, {}, stands for any node.",
+        fix="Set spec.infra.nodePlacement of the KubeVirt object; an empty one stands for any node.",
     ),
     _risk(  # #15373; seen in 1.6.2 as well (#16622)
         "risk.two-pods-for-one-vm",

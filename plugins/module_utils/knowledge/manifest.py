@@ -79,6 +79,16 @@ class Manifest:
         """Where its images come from, such as ``quay.io/kubevirt``; None where no image is called virt-operator."""
         return declared_registry(self.operator)
 
+    @property
+    def kubevirt_versions(self) -> list[str]:
+        """The versions of the API that its CRD has for KubeVirt objects."""
+        return versions_of_the_crd(next(o for o in self.objects if o["kind"] == "CustomResourceDefinition"))
+
+    @property
+    def pull_secrets(self) -> list[str]:
+        """The secrets with which the operator's own image is to be pulled."""
+        return [one["name"] for one in self.operator["spec"]["template"]["spec"].get("imagePullSecrets") or ()]
+
 
 def parse(text: str) -> Manifest:
     """The manifest in ``text``.
@@ -167,6 +177,12 @@ def declared_image_prefix(deployment: Object) -> str:
     return next((image[2] for image in images if image), "")
 
 
+def versions_of_the_crd(crd: Object) -> list[str]:
+    """The versions that a CRD has; of v1beta1 too, where the only one stands alone."""
+    spec = crd["spec"]
+    return [one["name"] for one in spec.get("versions") or ()] or [spec["version"]]
+
+
 def component_image_variables(deployment: Object) -> list[str]:
     """The variables that name the operands' images one by one. No release has them; builds with digests do."""
     own = ("VIRT_OPERATOR_IMAGE", "OPERATOR_IMAGE")
@@ -175,6 +191,26 @@ def component_image_variables(deployment: Object) -> list[str]:
         for name, value in _environment(deployment).items()
         if name.endswith("_IMAGE") and value and name not in own
     ]
+
+
+def images_of_another_version(deployment: Object, manifest: Manifest) -> dict[str, str]:
+    """The variables of a Deployment that name images or a version, that the manifest lacks, and that are not of its version."""
+    declared = _environment(manifest.operator)
+    return {
+        name: value
+        for name, value in _environment(deployment).items()
+        if (name.endswith(("_IMAGE", "_SHASUM")) or name == "KUBEVIRT_VERSION")
+        and name not in declared
+        and value
+        and manifest.version not in (value, _tag(value))
+    }
+
+
+def operator_variable(deployment: Object, name: str) -> list[str]:
+    """Where a variable of the operator's container stands, as fields of ``field_ownership``."""
+    container = _operator_container(deployment)["name"]
+    items = [f'k:{{"name":"{one}"}}' for one in (container, name)]
+    return ["f:spec", "f:template", "f:spec", "f:containers", items[0], "f:env", items[1]]
 
 
 def checksum_matches(data: bytes, checksum: str) -> bool:

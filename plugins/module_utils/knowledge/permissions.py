@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private to the collection. Which permissions one role has and others lack.
+"""Private to the collection. Which roles a service account has, and which permissions one role has and others lack.
 
 Kubernetes lets nobody grant what he does not have. virt-operator has its own rules and all those of its components, so an operator
 that lacks a rule of the wanted version's operator cannot install that version (kubevirt/kubevirt#2533).
@@ -43,9 +43,46 @@ class Permission:
         return f"{self.verb} {where}" + (f" {self.name}" if self.name else "")
 
 
-def missing_permissions(wanted: Iterable[Object], held: Iterable[Object | None]) -> list[Permission]:
-    """What the roles in ``wanted`` allow and those in ``held`` do not, in order. None stands for a role that is not there."""
-    rules = [rule for role in held if role is not None for rule in _rules(role)]
+@dataclass(frozen=True)
+class HeldRoles:
+    """The ClusterRoles and Roles that a service account has.
+
+    Attributes:
+        everywhere: By ClusterRoleBindings.
+        in_namespace: By RoleBindings of one namespace.
+    """
+
+    everywhere: tuple[Object, ...] = ()
+    in_namespace: tuple[Object, ...] = ()
+
+
+def service_account_of(deployment: Object) -> str:
+    """The name of the service account that a Deployment's pods run as."""
+    pod = deployment["spec"]["template"]["spec"]
+    return str(pod.get("serviceAccountName") or pod.get("serviceAccount") or "default")
+
+
+def bound_roles(bindings: Iterable[Object], namespace: str, service_account: str) -> list[tuple[str, str]]:
+    """Kind and name of each role that the bindings give to a service account, by its name or by a group that it is in."""
+    subjects = {
+        ("ServiceAccount", namespace, service_account),
+        ("User", "", f"system:serviceaccount:{namespace}:{service_account}"),
+        ("Group", "", f"system:serviceaccounts:{namespace}"),
+        ("Group", "", "system:serviceaccounts"),
+        ("Group", "", "system:authenticated"),
+    }
+    roles = (
+        (binding["roleRef"]["kind"], binding["roleRef"]["name"])
+        for binding in bindings
+        for one in binding.get("subjects") or ()
+        if (one["kind"], one.get("namespace") or "", one["name"]) in subjects
+    )
+    return list(dict.fromkeys(roles))
+
+
+def missing_permissions(wanted: Iterable[Object], held: Iterable[Object]) -> list[Permission]:
+    """What the roles in ``wanted`` allow and those in ``held`` do not, in order."""
+    rules = [rule for role in held for rule in _rules(role)]
     asked = {one for role in wanted for rule in _rules(role) for one in _permissions(rule)}
     return sorted(one for one in asked if not any(_covers(rule, one) for rule in rules))
 

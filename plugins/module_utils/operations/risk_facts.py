@@ -59,21 +59,21 @@ def cluster_facts_of(api: Api, facts: Facts) -> ClusterFacts:
         "kubevirt": kubevirt_facts(kubevirt, running),
         "operator": {"version": facts.operator_declared or "", "registry": facts.registry or ""},
         "owners": [owner.id for owner in owners(facts.marked_objects())],
-        "nodes": _if_allowed(lambda: [node_facts(node, kubevirt) for node in api.objects("/api/v1/nodes")]),
-        "crds": _if_allowed(lambda: [crd_facts(crd) for crd in api.objects(CRDS, label_selector=MANAGED_BY_OPERATOR)]),
-        "launchers": _if_allowed(
+        "nodes": if_allowed(lambda: [node_facts(node, kubevirt) for node in api.objects("/api/v1/nodes")]),
+        "crds": if_allowed(lambda: [crd_facts(crd) for crd in api.objects(CRDS, label_selector=MANAGED_BY_OPERATOR)]),
+        "launchers": if_allowed(
             lambda: launcher_facts(running, workloads.vmis, _outdated(api, facts) if workloads.outdated else ())
         ),
-        "preferences": _if_allowed(lambda: [*_preferences(api, facts)]),
+        "preferences": if_allowed(lambda: [*_preferences(api, facts)]),
         "counts": {
             "vms": workloads.vms,
             "vmis": workloads.vmis,
             "outdated_vmis": workloads.outdated,
-            "migrations": _if_allowed(
+            "migrations": if_allowed(
                 lambda: len(unfinished_migrations(api.list_or_empty(migrations_source(facts).path)))
             ),
-            "flavors": _if_allowed(lambda: _flavors(api, facts)),
-            "install_strategies": _if_allowed(
+            "flavors": if_allowed(lambda: _flavors(api, facts)),
+            "install_strategies": if_allowed(
                 lambda: api.count(
                     f"/api/v1/namespaces/{facts.kubevirt_namespace}/configmaps", label_selector=STRATEGY_LABEL
                 )
@@ -92,7 +92,8 @@ def finding_of_a_gate(api: Api, gate: Gate) -> Finding | None:
         return gate.unread(str(error))
 
 
-def _if_allowed(read: Callable[[], T]) -> T | None:
+def if_allowed(read: Callable[[], T]) -> T | None:
+    """What is read; None where the user may not."""
     try:
         return read()
     except Forbidden:

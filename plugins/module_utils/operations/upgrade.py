@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound, Unreachable
+from ..cluster.errors import ApiError, ClusterError, Conflict, Forbidden, NotFound, Unreachable
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
 from ..knowledge.conditions import reconciled_generation, target_version
@@ -31,10 +31,11 @@ from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .options import check_options
 from .outcome import InvalidOption, Outcome, Report, listed, mistake, phase, refusal, told
 from .pages import upgrade_page
+from .preflight_facts import findings_about_leftovers, findings_about_pull_secrets, roles_of_the_operator
 from .risk_facts import cluster_facts_of, finding_of_a_gate
 from .route import Leg, legs_of, path_of
 from .standing_findings import findings_about_workloads
-from .upgrade_method import Method, findings_about_permissions
+from .upgrade_method import Method, findings_about_permissions, permissions_unread
 from .upgrade_plan import (
     Plan,
     Step,
@@ -106,7 +107,7 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     started = clock.now()
     wish = _wish(params)
     check_ids_of_both(wish.risks, wish.gates)
-    check_options(params, [rule.rule.id for rule in (*wish.risks, *wish.gates)])
+    check_options(params, [*(risk.rule.id for risk in wish.risks), *(gate.rule.id for gate in wish.gates)])
     cluster = cluster_of(api)
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
@@ -118,7 +119,9 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     this = legs[0]
     if arrived(facts, this.wish.version) or not refusal(_against(legs), params["accept"]):
         for leg in legs:
-            _look_into_the_manifest(api, facts, leg, params, is_one_of_several=len(legs) > 1)
+            _look_into_the_manifest(facts, leg, params, is_one_of_several=len(legs) > 1)
+        _judge_permissions(api, facts, legs)
+        _judge_pull_secrets(api, facts, legs)
         plan = _plan(api, facts, this)
     else:
         plan = Plan((), outcome.from_version, str(this.wish.version))
@@ -154,13 +157,14 @@ def _outcome(facts: Facts, wish: Wish) -> Outcome:
 
 
 def _judge_risks(api: Api, facts: Facts, legs: Sequence[Leg]) -> None:
-    """What is known to go wrong on each hop, in this cluster; before the first, what the user's own gates say too."""
+    """What is known to go wrong on each hop, in this cluster; before the first, leftovers and the user's own gates too."""
     if legs[0].hop is None:
         return
     known = cluster_facts_of(api, facts)
     for leg in legs:
         if leg.hop:
             leg.findings += findings_of_the_hop(leg.wish.risks, leg.hop.from_version, leg.hop.to_version, known)
+    legs[0].findings += findings_about_leftovers(api, facts)
     found = (finding_of_a_gate(api, gate) for gate in legs[0].wish.gates)
     legs[0].findings += [one for one in found if one]
 
@@ -169,23 +173,35 @@ def _against(legs: Sequence[Leg]) -> list[Finding]:
     return [one for leg in legs for one in leg.findings]
 
 
-def _look_into_the_manifest(api: Api, facts: Facts, leg: Leg, params: Params, *, is_one_of_several: bool) -> None:
+def _look_into_the_manifest(facts: Facts, leg: Leg, params: Params, *, is_one_of_several: bool) -> None:
     manifest = load_manifest(params, leg.wish.version, is_one_of_several=is_one_of_several)
     leg.manifest = manifest
     if leg.method is Method.OPERATOR:
         leg.findings += findings_of_the_manifest(facts, leg.wish, manifest)
     else:
         leg.findings += findings_of_its_version(leg.wish, manifest)
-        leg.findings += _about_permissions(api, facts, leg.wish, manifest)
 
 
-def _about_permissions(api: Api, facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
-    rbac = "/apis/rbac.authorization.k8s.io/v1"
-    paths = (
-        f"{rbac}/clusterroles/kubevirt-operator",
-        f"{rbac}/namespaces/{facts.kubevirt_namespace}/roles/kubevirt-operator",
-    )
-    return findings_about_permissions(facts, wish, manifest, [api.get_or_none(path) for path in paths])
+def _judge_permissions(api: Api, facts: Facts, legs: Sequence[Leg]) -> None:
+    """Whether the operator that runs can make the hops that are its own to make."""
+    own = [leg for leg in legs if leg.method is Method.IMAGE_TAG and leg.manifest]
+    if not own:
+        return
+    try:
+        held = roles_of_the_operator(api, facts)
+    except Forbidden as error:
+        own[0].findings.append(permissions_unread(facts, str(error)))
+        return
+    for leg in own:
+        if leg.manifest:
+            leg.findings += findings_about_permissions(facts, leg.wish, leg.manifest, held)
+
+
+def _judge_pull_secrets(api: Api, facts: Facts, legs: Sequence[Leg]) -> None:
+    """Told once, at the first hop, whichever hop's manifest names them."""
+    if legs[0].hop is not None:
+        manifests = [leg.manifest for leg in legs if leg.manifest and leg.method is Method.OPERATOR]
+        legs[0].findings += findings_about_pull_secrets(api, facts, manifests)
 
 
 def _plan(api: Api, facts: Facts, leg: Leg) -> Plan:

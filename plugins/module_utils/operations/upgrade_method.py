@@ -11,14 +11,14 @@ spec.imageTag is moved, and the operator that runs brings KubeVirt there, as far
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import image_registry, keeps_own_manifests, kinds_unknown_to, loses_image_prefix
 from ..knowledge.manifest import Manifest, component_image_variables, declared_image_prefix
 from ..knowledge.objects import object_name
-from ..knowledge.permissions import missing_permissions
+from ..knowledge.permissions import HeldRoles, missing_permissions
 from ..knowledge.versions import Hop, Version, hop, try_parse
 from .observe import Facts
 from .outcome import InvalidOption, listed
@@ -81,23 +81,22 @@ def findings_of_the_method(facts: Facts, wish: Wish, method: Method) -> list[Fin
     return [*found, *_about_the_tag(facts, operator, wish, facts.operator)]
 
 
-def findings_about_permissions(
-    facts: Facts, wish: Wish, manifest: Manifest, live: Sequence[Object | None]
-) -> list[Finding]:
+def findings_about_permissions(facts: Facts, wish: Wish, manifest: Manifest, held: HeldRoles) -> list[Finding]:
     """Whether the running operator may grant what the wanted version's operator may.
 
     Args:
         facts: From ``observe``.
         wish: What the user asked for.
         manifest: The wanted version's.
-        live: The running operator's ClusterRole and Role, None where there is none.
+        held: The running operator's roles.
     """
     cluster_roles, roles = (
         [one for one in manifest.objects if (one["kind"], one["metadata"]["name"]) == (kind, "kubevirt-operator")]
         for kind in ("ClusterRole", "Role")
     )
-    missing = missing_permissions(cluster_roles, live[:1])
-    missing += [one for one in missing_permissions(roles, live) if one not in missing]
+    missing = missing_permissions(cluster_roles, held.everywhere)
+    in_namespace = missing_permissions(roles, [*held.everywhere, *held.in_namespace])
+    missing += [one for one in in_namespace if one not in missing]
     if not missing:
         return []
     return [
@@ -110,6 +109,18 @@ def findings_about_permissions(
             fix="Use method: operator. The manifest brings the permissions with it.",
         )
     ]
+
+
+def permissions_unread(facts: Facts, why: str) -> Finding:
+    """That nobody can tell what the running operator may grant, and why."""
+    return finding(
+        "upgrade.missing-permissions",
+        object=_name_of_the_operator(facts),
+        cause="The roles of its service account cannot be read, so it cannot be told whether it may install another version.",
+        evidence=why,
+        fix="Run as a user who may list clusterrolebindings and rolebindings and read the roles that they name, or use method: "
+        "operator, which brings the permissions with it.",
+    )
 
 
 def _operator_unknown(facts: Facts) -> Finding:

@@ -18,7 +18,7 @@ from ..knowledge import field_ownership, workload_updates
 from ..knowledge.conditions import State, explanation, observed_version, state_of, target_version
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import keeps_own_manifests
-from ..knowledge.manifest import Manifest, declared_version
+from ..knowledge.manifest import Manifest, declared_version, images_of_another_version, operator_variable
 from ..knowledge.objects import object_name, path_of
 from ..knowledge.versions import Hop, Version, hop, try_parse
 from .observe import Facts
@@ -114,7 +114,12 @@ def findings_of_the_manifest(facts: Facts, wish: Wish, manifest: Manifest) -> li
     """What speaks against applying this manifest to this cluster."""
     if facts.kubevirt is None:
         return []
-    return [*_about_its_place(facts, wish, manifest), *findings_of_its_version(wish, manifest)]
+    return [
+        *_about_its_place(facts, wish, manifest),
+        *findings_of_its_version(wish, manifest),
+        *_about_its_crd(facts, wish, manifest),
+        *_about_what_stays(facts, wish, manifest),
+    ]
 
 
 def applies_of(manifest: Manifest, live: Mapping[str, Object | None]) -> list[Step]:
@@ -136,6 +141,31 @@ def applies_of(manifest: Manifest, live: Mapping[str, Object | None]) -> list[St
             Step("apply", object_name(desired), "; ".join(reasons), path=path, body=desired, before=before, after=after)
         )
     return steps
+
+
+def _about_what_stays(facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
+    """Variables of the operator that somebody set by hand: the apply leaves what others hold, and they win over the manifest."""
+    operator = facts.operator
+    if operator is None or arrived(facts, wish.version):
+        return []
+    predicted = field_ownership.after_apply(operator, manifest.operator)
+    staying = images_of_another_version(predicted, manifest)
+    if not staying:
+        return []
+    seen = []
+    for name, value in staying.items():
+        managers = field_ownership.keepers(operator, operator_variable(operator, name))
+        seen.append(f"{name}={value}" + (f" (set by {listed(managers)})" if managers else ""))
+    return [
+        finding(
+            "upgrade.environment-set-by-hand",
+            object=object_name({**operator, "kind": "Deployment"}),
+            cause=f"Its environment names {listed(staying)}, set by hand. The manifest of {wish.version} does not have that, so it stays, "
+            "and wins over the images of the manifest: parts of KubeVirt would not be of that version.",
+            evidence=listed(seen),
+            fix=f"kubectl set env deployment/virt-operator -n {facts.kubevirt_namespace} {' '.join(f'{name}-' for name in staying)}",
+        )
+    ]
 
 
 def moves_the_control_plane(facts: Facts, wish: Wish, method: Method, applies: Sequence[Step]) -> bool:
@@ -291,6 +321,31 @@ def _about_its_place(facts: Facts, wish: Wish, manifest: Manifest) -> list[Findi
             )
         )
     return found
+
+
+def _about_its_crd(facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
+    """Kubernetes lets no CRD go without a version in which objects may be stored."""
+    if facts.crd is None:
+        return []
+    stored = (facts.crd.get("status") or {}).get("storedVersions") or ()
+    lacking = [one for one in stored if one not in manifest.kubevirt_versions]
+    if not lacking:
+        return []
+    storage = next((one["name"] for one in facts.crd["spec"].get("versions") or () if one.get("storage")), "")
+    return [
+        finding(
+            "manifest.lacks-stored-version",
+            object=_manifest_name(wish, manifest),
+            cause=f"Its CRD kubevirts.kubevirt.io does not have {listed(lacking)}, in which KubeVirt objects may be stored. Kubernetes "
+            "rejects that.",
+            evidence=f"status.storedVersions of the CRD: {listed(stored)}",
+            fix="Store them anew and say that nothing else is left: kubectl get kubevirts -A -o json | kubectl replace -f -; kubectl "
+            "patch crd kubevirts.kubevirt.io --subresource=status --type=merge -p "
+            f"'status: {{storedVersions: [{storage}]}}'"
+            if storage in manifest.kubevirt_versions
+            else f"Give the kubevirt-operator.yaml of {wish.version} as KubeVirt released it.",
+        )
+    ]
 
 
 def _manifest_name(wish: Wish, manifest: Manifest) -> str:

@@ -63,6 +63,21 @@ def deployment(**pod):
     }
 
 
+def test_who_keeps_a_field_that_we_do_not_apply() -> None:
+    path = ["f:a", 'k:{"name":"x"}', "f:b"]
+    fields = {"f:a": {'k:{"name":"x"}': {"f:b": {}}}}
+
+    def keepers(manager: str, fields: dict = fields, **more: str) -> list[str]:
+        entry = {"manager": manager, "operation": "Update", "apiVersion": "apps/v1", "fieldsV1": fields, **more}
+        live = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"managedFields": [entry]}}
+        return field_ownership.keepers(live, path)
+
+    assert keepers("kubectl-set") == ["kubectl-set"]
+    assert keepers("kubectl-set", {"f:a": {"f:b": {}}}) == []
+    assert keepers("kubectl-create") == [], "its fields become ours"
+    assert keepers(field_ownership.FIELD_MANAGER, operation="Apply") == []
+
+
 def test_there_are_recordings():
     assert len(RECORDED) >= 12
 

@@ -9,7 +9,11 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.permissions import missing_permissions
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.permissions import (
+    bound_roles,
+    missing_permissions,
+    service_account_of,
+)
 
 Rule = dict[str, t.Any]
 
@@ -25,7 +29,7 @@ def rule(groups: str, resources: str, verbs: str, names: str = "") -> Rule:
 
 
 def missing(wanted: list[Rule], *held: list[Rule] | None) -> list[str]:
-    roles = [None if rules is None else {"rules": rules} for rules in held]
+    roles = [{"rules": rules} for rules in held]
     return [str(one) for one in missing_permissions([{"rules": wanted}], roles)]
 
 
@@ -64,6 +68,47 @@ def test_several_roles_together() -> None:
     assert missing(PODS, [rule("core", "pods", "get")], [rule("core", "pods", "list")]) == []
 
 
-def test_a_role_that_is_not_there_allows_nothing() -> None:
+def test_a_role_without_rules_allows_nothing() -> None:
     assert missing(PODS, None) == ["get pods", "list pods"]
-    assert missing([], None) == []
+    assert missing([]) == []
+
+
+@pytest.mark.parametrize(
+    ("subject", "is_it"),
+    [
+        ("ServiceAccount kubevirt kubevirt-operator", True),
+        ("ServiceAccount kubevirt other", False),
+        ("ServiceAccount other kubevirt-operator", False),
+        ("User - system:serviceaccount:kubevirt:kubevirt-operator", True),
+        ("User - kubevirt-operator", False),
+        ("Group - system:serviceaccounts", True),
+        ("Group - system:serviceaccounts:kubevirt", True),
+        ("Group - system:serviceaccounts:other", False),
+        ("Group - system:authenticated", True),
+        ("Group - system:unauthenticated", False),
+    ],
+)
+def test_a_service_account_is_bound_by_its_name_and_by_its_groups(subject: str, is_it: bool) -> None:
+    kind, namespace, name = subject.split()
+    made = {"kind": kind, "name": name} | ({"namespace": namespace} if namespace != "-" else {})
+    binding = {"roleRef": {"kind": "ClusterRole", "name": "some"}, "subjects": [made]}
+    assert bound_roles([binding], "kubevirt", "kubevirt-operator") == ([("ClusterRole", "some")] if is_it else [])
+
+
+def test_a_role_that_several_bindings_name_is_there_once() -> None:
+    me = {"kind": "ServiceAccount", "name": "a", "namespace": "n"}
+    bindings = [
+        {"roleRef": {"kind": kind, "name": "r"}, "subjects": [me, me]} for kind in ("Role", "ClusterRole", "Role")
+    ]
+    assert bound_roles([*bindings, {"roleRef": {"kind": "Role", "name": "x"}}], "n", "a") == [
+        ("Role", "r"),
+        ("ClusterRole", "r"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pod", "name"),
+    [({"serviceAccountName": "a"}, "a"), ({"serviceAccount": "b"}, "b"), ({}, "default")],
+)
+def test_the_service_account_of_a_deployment(pod: Rule, name: str) -> None:
+    assert service_account_of({"spec": {"template": {"spec": pod}}}) == name

@@ -37,6 +37,7 @@ Object = dict[str, t.Any]
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 RELEASE = (FIXTURES / "kubevirt-operator-v1.7.0-trimmed.yaml").read_text()
 DEPLOYMENT = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-operator"
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kubevirts.kubevirt.io"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/kubevirt-operator"
 
 
@@ -83,7 +84,7 @@ class Server:
                 return self._patched(path, json.loads(body or b""), "dryRun" in query)
             if path in self.refuses and "GET" in self.refuses[path][1]:
                 return self._refused(path)
-            found = FIXED.get(path) or self.objects.get(path)
+            found = self.objects.get(path) or FIXED.get(path)
             if found:
                 return Answer(200, found)
             if path.rpartition("/")[2] not in COLLECTIONS:
@@ -126,7 +127,8 @@ class Server:
 KUBEVIRTS = "/apis/kubevirt.io/v1/namespaces"
 COLLECTIONS = frozenset(
     ("kubevirts", "virtualmachines", "virtualmachineinstances", "virtualmachineinstancemigrations", "deployments", "daemonsets", "pods",
-     "nodes", "customresourcedefinitions", "configmaps")
+     "nodes", "customresourcedefinitions", "configmaps", "clusterrolebindings", "rolebindings",
+     "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "apiservices", "secrets")
 )  # fmt: skip
 FIXED: dict[str, Object] = {
     "/api/v1/namespaces/kube-system": {"metadata": {"uid": "0000-1111"}},
@@ -148,6 +150,8 @@ class World:
         self.migrations: list[str] = []
         self.others: tuple[Object, ...] = ()
         self.hyperconvergeds: tuple[Object, ...] = ()
+        self.more: dict[str, Object] = {}
+        self.options: Object = {}
         self.operator_is_there = True
         self.rolled_out()
 
@@ -178,8 +182,13 @@ class World:
         """A folder with the manifests of these versions, and of the wanted one."""
         for version in (*versions, self.version):
             (folder / version).mkdir(exist_ok=True)
-            (folder / version / "kubevirt-operator.yaml").write_text(RELEASE.replace("v1.7.0", version))
+            (folder / version / "kubevirt-operator.yaml").write_text(self.text(version))
         return str(folder)
+
+    @staticmethod
+    def text(version: str) -> str:
+        """The manifest of a version as a file has it."""
+        return RELEASE.replace("v1.7.0", version)
 
     @property
     def operator(self) -> Object:
@@ -222,7 +231,7 @@ class World:
             namespace, name = migration.split("/")
             metadata = {"namespace": namespace, "name": name}
             objects[f"{KUBEVIRTS}/{namespace}/virtualmachineinstancemigrations/{name}"] = {"metadata": metadata}
-        return Server(copy.deepcopy(objects))
+        return Server(copy.deepcopy(objects | self.more))
 
     def facts(self) -> Facts:
         """What is read of it."""
@@ -233,6 +242,7 @@ class World:
             kubevirts=kubevirts,
             kubevirt=kubevirts[0] if len(kubevirts) == 1 else None,
             operator=self.operator if self.operator_is_there else None,
+            crd=self.live[CRD],
             hyperconvergeds=self.hyperconvergeds,
             workloads=self.workloads,
             kubernetes=self.kubernetes,
@@ -259,6 +269,8 @@ class World:
         """What speaks against the upgrade."""
         facts = self.facts()
         leg = legs_of(facts, self.wish(**wish))[0]
+        if leg.method is Method.IMAGE_TAG:
+            return [*leg.findings, *upgrade_plan.findings_of_its_version(leg.wish, self.manifest)]
         return [*leg.findings, *upgrade_plan.findings_of_the_manifest(facts, leg.wish, self.manifest)]
 
     def path(self, **wish: t.Any) -> list[Object]:

@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.findings import CATALOGUE
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import info, upgrade
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Workloads
 
 World = t.Any  # tests/unit/operations/conftest.py
+Object = dict[str, t.Any]
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 OLD = {"v1.8.4": "v1.7.0"}
@@ -102,6 +105,168 @@ def two_hops(world: World) -> None:
     world.version = "v1.8.4"
 
 
+def hop(
+    running: str = "v1.7.0", wanted: str = "v1.8.4", kubernetes: str = "v1.34.4", **more: t.Any
+) -> Callable[[World], None]:
+    """A healthy cluster before a hop; ``more`` are changes of it, called with the world."""
+
+    def change(world: World) -> None:
+        status("1.8-healthy", {"v1.8.4": running}, operator=running)(world)
+        world.kubevirt["status"]["operatorVersion"] = running
+        world.version = wanted
+        world.more["/version"] = {"gitVersion": kubernetes}
+        for what in more.values():
+            what(world)
+
+    return change
+
+
+def options(**given: t.Any) -> Callable[[World], None]:
+    """The module's options, besides version and manifest."""
+    return lambda world: world.options.update(given)
+
+
+def marked(**metadata: t.Any) -> Callable[[World], None]:
+    """The operator's Deployment with the marks of a tool."""
+    return lambda world: world.operator["metadata"].update(metadata)
+
+
+def environment(**variables: str) -> Callable[[World], None]:
+    """The operator's environment as somebody has set it."""
+
+    def change(world: World) -> None:
+        [container] = world.operator["spec"]["template"]["spec"]["containers"]
+        others = [one for one in container["env"] if one["name"] not in variables]
+        container["env"] = [*others, *({"name": name, "value": value} for name, value in variables.items())]
+
+    return change
+
+
+def node(name: str, *, ready: bool = True, **labels: str) -> Callable[[World], None]:
+    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+    made = {"metadata": {"name": name, "labels": labels}, "status": {"conditions": conditions}}
+    return lambda world: world.more.update({f"/api/v1/nodes/{name}": made})
+
+
+def cordoned(world: World) -> None:
+    node("worker-2")(world)
+    world.more["/api/v1/nodes/worker-2"]["spec"] = {"unschedulable": True}
+
+
+def workers_alone(world: World) -> None:
+    for name in ("worker-1", "worker-2"):
+        node(name)(world)
+
+
+def served(group: str, version: str, plural: str, *items: Object) -> Callable[[World], None]:
+    """An API group besides kubevirt.io, and the objects of one of its kinds."""
+    groups = [
+        {"name": name, "versions": [{"version": of_it}]} for name, of_it in (("kubevirt.io", "v1"), (group, version))
+    ]
+    listed = {"items": list(items), "metadata": {}}
+    return lambda world: world.more.update(
+        {"/apis": {"groups": groups}, f"/apis/{group}/{version}/{plural}": listed},
+    )
+
+
+def stored(crd: str, *versions: str) -> Callable[[World], None]:
+    """What a CRD of KubeVirt keeps in mind."""
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd}"
+    made = {"metadata": {"name": crd}, "spec": {"versions": []}, "status": {"storedVersions": list(versions)}}
+    return lambda world: world.more.update({path: made})
+
+
+def stored_kubevirts(world: World) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kubevirts.kubevirt.io"
+    world.live[path]["status"] = {"storedVersions": ["v1alpha2", "v1"]}
+
+
+def spec(**fields: t.Any) -> Callable[[World], None]:
+    """Fields of the KubeVirt object's spec."""
+    return lambda world: world.kubevirt["spec"].update(fields)
+
+
+def strategies(world: World) -> None:
+    for i in range(21):
+        path = f"/api/v1/namespaces/kubevirt/configmaps/kubevirt-install-strategy-{i}"
+        world.more[path] = {"metadata": {"name": f"kubevirt-install-strategy-{i}"}}
+
+
+def leftovers(world: World) -> None:
+    of_webhooks = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    client = {"service": {"namespace": "old", "name": "kubevirt-operator-webhook"}}
+    rules = [{"apiGroups": ["backup.kubevirt.io"], "resources": ["virtualmachinebackups"]}]
+    for name, webhook in (
+        ("virt-operator-validator", {"clientConfig": client}),
+        ("virt-operator-tmp-webhookx7k2p", {"rules": rules}),
+    ):
+        world.more[f"{of_webhooks}/{name}"] = {"metadata": {"name": name}, "webhooks": [webhook]}
+    world.more["/apis/apiregistration.k8s.io/v1/apiservices/v1alpha3.subresources.kubevirt.io"] = {
+        "metadata": {"name": "v1alpha3.subresources.kubevirt.io"},
+        "spec": {"group": "subresources.kubevirt.io", "service": {"namespace": "old", "name": "virt-api"}},
+        "status": {"conditions": [{"type": "Available", "status": "False", "reason": "ServiceNotFound"}]},
+    }
+
+
+def gone(world: World) -> None:
+    world.operator_is_there = False
+
+
+def without_a_role(world: World) -> None:
+    world.live["/apis/rbac.authorization.k8s.io/v1/clusterroles/kubevirt-operator"]["rules"].pop()
+
+
+def without_a_version(world: World) -> None:
+    for field in ("observedKubeVirtVersion", "targetKubeVirtVersion", "operatorVersion"):
+        world.kubevirt["status"].pop(field, None)
+    environment(KUBEVIRT_VERSION="devel")(world)
+
+
+def elsewhere(world: World) -> None:
+    world.apply_operator("v1.7.0", "registry.example/kubevirt")
+    world.rolled_out()
+
+
+def managed_by_hco(world: World) -> None:
+    world.kubevirt["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "hco-operator"}
+
+
+OWNERS: dict[str, Callable[[World], None]] = {
+    "argo-cd": marked(
+        annotations={"argocd.argoproj.io/tracking-id": "kubevirt:apps/Deployment:kubevirt/virt-operator"}
+    ),
+    "fleet": marked(labels={"objectset.rio.cattle.io/hash": "5f0ab1"}),
+    "flux": marked(
+        labels={"kustomize.toolkit.fluxcd.io/name": "infra", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
+    ),
+    "hco": managed_by_hco,
+    "helm": marked(annotations={"meta.helm.sh/release-name": "kv", "meta.helm.sh/release-namespace": "n"}),
+    "kapp": marked(labels={"kapp.k14s.io/app": "1700000000"}),
+    "ocm": marked(ownerReferences=[{"kind": "AppliedManifestWork", "name": "hub-kubevirt"}]),
+    "olm": marked(labels={"olm.owner": "kubevirtoperator.v1.7.0", "olm.owner.kind": "ClusterServiceVersion"}),
+}
+RISKS: dict[str, Callable[[World], None]] = {
+    "export-stored-versions": hop(
+        "v1.8.4", "v1.9.0", a=stored("virtualmachineexports.export.kubevirt.io", "v1alpha1", "v1beta1")
+    ),
+    "flavors-lost": hop(
+        "v0.55.2",
+        "v0.56.1",
+        "v1.24.0",
+        a=served("flavor.kubevirt.io", "v1alpha1", "virtualmachineflavors", {"metadata": {"name": "small"}}),
+    ),
+    "instancetype-stored-versions": hop(
+        "v1.6.6",
+        "v1.7.4",
+        a=stored("virtualmachineinstancetypes.instancetype.kubevirt.io", "v1alpha2", "v1beta1"),
+    ),
+    "no-control-plane-node": hop("v1.2.2", "v1.3.1", "v1.30.0", a=workers_alone),
+    "node-not-ready": hop(a=node("worker-2", ready=False)),
+    "operator-needs-control-plane-node": hop("v1.6.6", "v1.7.4", a=workers_alone),
+    "two-pods-for-one-vm": hop("v1.5.3", "v1.6.0", "v1.33.0"),
+}
+
+
 STATUS: dict[str, Callable[[World], None]] = {
     "absent": absent,
     "two": two,
@@ -135,6 +300,66 @@ UPGRADE: dict[str, Callable[[World], None]] = {
     "two-hops": two_hops,
     "refused-another-hop": status("1.8-updating", {"v1.8.4": "v1.7.4"}, operator="v1.7.4"),
     "refused-unhealthy": status("1.8-degraded-node", OLD),
+    "refused-deleting": status("1.8-deleting", operator="v1.8.4"),
+    "refused-operator-absent": gone,
+    "refused-installing": status("1.7-installing-all-applied", operator="v1.7.0"),
+    "refused-wrong-cluster": options(expected_cluster_uid="2222-3333"),
+    "refused-no-server-side-apply": marked(managedFields=[]),
+    "on-its-way": status("1.8-updating", operator="v1.8.4"),
+    "on-its-way-failed": status("1.7-failed-rbac", operator="v1.7.0"),
+    "kubernetes-too-new": hop(kubernetes="v1.40.0"),
+    "refused-kubernetes-too-old": hop(kubernetes="v1.30.0"),
+    "refused-manifest-of-another-version": hop(a=lambda world: options(manifest=world.text("v1.8.3"))(world)),
+    "refused-manifest-for-another-namespace": hop(a=options(manifest_namespace="virtualization")),
+    "refused-manifest-from-another-registry": elsewhere,
+    "refused-manifest-lacks-stored-version": stored_kubevirts,
+    **{f"refused-owner-{name}": change for name, change in OWNERS.items()},
+    **{f"refused-risk-{name}": change for name, change in RISKS.items()},
+    "warnings-at-1.8": hop(
+        a=spec(
+            imagePullSecrets=[{"name": "mirror"}],
+            customizeComponents={"patches": [{"resourceType": "Deployment", "resourceName": "virt-api"}]},
+            workloadUpdateStrategy={"workloadUpdateMethods": ["LiveMigrate"]},
+        ),
+        b=served(
+            "instancetype.kubevirt.io",
+            "v1beta1",
+            "virtualmachineclusterpreferences",
+            {"metadata": {"name": "windows"}, "spec": {"clock": None}},
+        ),
+        c=cordoned,
+    ),
+    "warnings-at-1.6": hop("v1.5.3", "v1.6.5", "v1.33.0", a=strategies),
+    "warning-at-0.59": hop("v0.58.1", "v0.59.2", "v1.26.0"),
+    "refused-leftovers": leftovers,
+    "refused-images-set-by-hand": environment(VIRT_API_IMAGE="quay.io/kubevirt/virt-api:v1.7.0-fix"),
+    "refused-image-tag-images-in-environment": hop(
+        a=environment(VIRT_API_IMAGE="quay.io/kubevirt/virt-api:v1.7.0-fix"), b=options(method="image_tag")
+    ),
+    "refused-image-tag-prefix-lost": hop(
+        a=environment(VIRT_OPERATOR_IMAGE="quay.io/kubevirt/my-virt-operator:v1.7.0"), b=options(method="image_tag")
+    ),
+    "refused-image-tag-makes-hybrid": hop("v1.6.6", "v1.7.4", a=options(method="image_tag")),
+    "refused-image-tag-missing-permissions": hop(a=without_a_role, b=options(method="image_tag")),
+    "refused-image-tag-unknown-kinds": hop("v0.54.0", "v0.55.2", "v1.24.0", a=options(method="image_tag")),
+    "image-tag": hop(a=options(method="image_tag")),
+    "refused-version-before-first-supported": hop("v0.16.0", "v0.17.4", "v1.14.0"),
+    "refused-version-downgrade": hop("v1.8.4", "v1.7.4"),
+    "refused-version-not-latest-patch": hop("v1.7.0", "v1.8.1", a=options(strict_patches=True)),
+    "refused-version-skips-minor": hop("v1.6.0", "v1.8.4", a=options(path=["v1.8.4"])),
+    "refused-version-unavailable": hop("v1.7.0", "v1.8.4", a=options(releases="only: [v1.7.4]\n")),
+    "refused-version-unknown": without_a_version,
+    "refused-version-withdrawn": hop("v0.46.1", "v0.47.0", "v1.22.0"),
+}
+# Why no page of an upgrade that has not begun has them.
+NOT_BEFORE_THE_FIRST_WRITE = {
+    "upgrade.deployment-failed": "what virt-operator reports while it is waited for",
+    "upgrade.image-pull": "what a pod shows while it is waited for",
+    "upgrade.rbac-escalation": "what virt-operator reports while it is waited for",
+    "upgrade.stalled": "the end of a wait",
+    "upgrade.timeout": "the end of a wait",
+    "workloads.migrations-in-flight": "the end of a wait; before, they are a step of the plan",
+    "upgrade.pinned": "of kubevirt_info alone; an upgrade moves the pin, which is a step of the plan",
 }
 
 
@@ -151,7 +376,7 @@ def test_status_page(world: World, name: str) -> None:
 def test_upgrade_page_and_refusal(world: World, tmp_path: Path, name: str) -> None:
     UPGRADE[name](world)
     params = {option: spec.get("default") for option, spec in upgrade.ARGUMENT_SPEC.items()}
-    params |= {"version": world.version, "manifest": world.manifests(tmp_path, "v1.7.4")}
+    params |= {"version": world.version, "manifest": world.manifests(tmp_path, "v1.7.4"), **world.options}
     outcome = upgrade.run(world.server().api(check_mode=True), params, check_mode=True, clock=Clock(), report=print)
     assert bool(outcome.failure) is (name.startswith("refused") or name in ("absent", "two")), outcome.failure
     compare(
@@ -169,6 +394,12 @@ def compare(name: str, page: list[str]) -> None:
 def test_a_command_on_a_page_can_be_copied_from_the_output_of_ansible(text: Path) -> None:
     """It shows lines as JSON, with a backslash before each of these."""
     assert [line for line in text.read_text().splitlines() if "Do: " in line and ('"' in line or "\\" in line)] == []
+
+
+def test_every_finding_that_can_be_raised_before_the_first_write_is_on_a_page() -> None:
+    texts = "".join(path.read_text() for path in GOLDEN.glob("upgrade-*.txt"))
+    shown = set(re.findall(r"^ *(?:info|warning|blocker)? ?\[([a-z]+\.[a-z-]+)\]", texts, re.MULTILINE))
+    assert sorted(shown) == sorted(CATALOGUE.keys() - NOT_BEFORE_THE_FIRST_WRITE.keys())
 
 
 def test_every_golden_text_is_of_a_page() -> None:

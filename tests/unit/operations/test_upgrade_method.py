@@ -9,6 +9,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.findings import Finding
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.permissions import HeldRoles
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.versions import Version
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade_plan
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import InvalidOption
@@ -23,8 +25,6 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgr
 
 World = t.Any  # tests/unit/operations/conftest.py
 Object = dict[str, t.Any]
-
-ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/kubevirt-operator"
 
 HOLD, DRAIN, APPLY, LEAD, SET, REMOVE, WAIT, RESTORE = (
     "hold-workload-updates",
@@ -141,7 +141,7 @@ class TestFindings:
             "VIRT_API_IMAGE",
             True,
         )
-        assert ids(world) == []
+        assert ids(world) == ["upgrade.environment-set-by-hand"]
 
     @pytest.mark.parametrize(("operator", "expected"), [("v1.7.0", ["upgrade.image-prefix-lost"]), ("v0.57.0", [])])
     def test_a_prefix_is_lost_from_1_7_on(self, world: World, operator: str, expected: list[str]) -> None:
@@ -159,18 +159,21 @@ class TestFindings:
         assert found.id == "upgrade.makes-hybrid" and "imageRegistry=r.example/kv" in found.cause
 
     def test_permissions_are_those_of_the_manifest_that_the_cluster_lacks(self, world: World) -> None:
-        live = world.live[ROLE]
-        assert findings_about_permissions(world.facts(), world.wish(), world.manifest, [live, None]) != []
-        roles = [o for o in world.manifest.objects if o["kind"] in ("ClusterRole", "Role")]
-        cluster_role = next(
-            o for o in roles if o["metadata"]["name"] == "kubevirt-operator" and o["kind"] == "ClusterRole"
-        )
-        role = next((o for o in roles if o["kind"] == "Role"), None)
-        assert findings_about_permissions(world.facts(), world.wish(), world.manifest, [cluster_role, role]) == []
-        without = {**cluster_role, "rules": cluster_role["rules"][:-1]}
-        [found] = findings_about_permissions(world.facts(), world.wish(), world.manifest, [without, role])
-        assert (found.id, found.acceptable) == ("upgrade.missing-permissions", True)
-        assert found.evidence and "v1.7.0 lacks" in found.cause
+        roles = [one for one in world.manifest.objects if one["metadata"]["name"] == "kubevirt-operator"]
+        cluster_role = next(one for one in roles if one["kind"] == "ClusterRole")
+        role = next(one for one in roles if one["kind"] == "Role")
+
+        def found(*held: Object) -> list[Finding]:
+            return findings_about_permissions(
+                world.facts(), world.wish(), world.manifest, HeldRoles(held[:1], held[1:])
+            )
+
+        assert found(cluster_role, role) == []
+        assert found({"rules": [*cluster_role["rules"], *role["rules"]]}) == []
+        for held in ((), ({}, role), ({**cluster_role, "rules": cluster_role["rules"][:-1]}, role), (cluster_role,)):
+            [one] = found(*held)
+            assert (one.id, one.acceptable) == ("upgrade.missing-permissions", True)
+            assert one.evidence and "v1.7.0 lacks" in one.cause
 
 
 class TestHybrid:

@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.manifest import with_namespace
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.manifest import Manifest, with_namespace
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade_plan
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Cluster, Facts, Workloads
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.standing_findings import (
@@ -24,6 +24,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.upgr
 World = t.Any  # tests/unit/operations/conftest.py
 Object = dict[str, t.Any]
 
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kubevirts.kubevirt.io"
 DEPLOYMENT = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-operator"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/kubevirt-operator"
 ROLLED_OUT = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
@@ -302,7 +303,8 @@ def test_a_manifest_that_declares_no_version(world: World, declared: str) -> Non
     world.manifest = copy.deepcopy(world.manifest)
     [container] = world.manifest.operator["spec"]["template"]["spec"]["containers"]
     container["image"] = f"quay.io/kubevirt/virt-operator@sha256:{'a' * 64}"
-    container["env"] = [{"name": "KUBEVIRT_VERSION", "value": declared}]
+    values = {"KUBEVIRT_VERSION": declared, "VIRT_OPERATOR_IMAGE": container["image"]}
+    container["env"] = [{"name": name, "value": value} for name, value in values.items()]
     [found] = world.findings()
     assert (found.id, found.acceptable) == ("manifest.version-differs", False)
     assert f"declares {declared or 'no version'}" in found.cause and "KUBEVIRT_VERSION=v1.8.4" in found.fix
@@ -326,6 +328,104 @@ def test_the_registry_of_the_manifest(
     if found:
         assert "image_registry: quay.io/kubevirt to stay" in found[0].fix
         assert "image_registry: r.example/kv to move" in found[0].fix
+
+
+class TestStoredVersions:
+    @pytest.fixture(params=["v1", "v1beta1"])
+    def crd(self, request: pytest.FixtureRequest, world: World) -> Object:
+        """The manifest's CRD, of that version of CRDs, has v1 and v1alpha3, or v1 alone."""
+        crd: Object = next(one for one in world.manifest.objects if one["kind"] == "CustomResourceDefinition")
+        crd = copy.deepcopy(crd)
+        if request.param == "v1beta1":
+            crd["spec"] = {"version": "v1"}
+        others = [one for one in world.manifest.objects if one["kind"] != crd["kind"]]
+        world.manifest = Manifest((crd, *others))
+        return crd
+
+    @pytest.mark.parametrize(
+        ("stored", "lacking"),
+        [
+            (["v1"], {"v1": [], "v1beta1": []}),
+            (["v1alpha3", "v1"], {"v1": [], "v1beta1": ["v1alpha3"]}),
+            (["v1alpha2", "v1"], {"v1": ["v1alpha2"], "v1beta1": ["v1alpha2"]}),
+            ([], {"v1": [], "v1beta1": []}),
+        ],
+    )
+    def test_the_manifests_crd_has_them_all(
+        self, world: World, crd: Object, stored: list[str], lacking: dict[str, list[str]]
+    ) -> None:
+        world.live[CRD]["status"] = {"storedVersions": stored}
+        found = world.findings()
+        expected = lacking["v1" if "versions" in crd["spec"] else "v1beta1"]
+        assert [one.id for one in found] == (["manifest.lacks-stored-version"] if expected else [])
+        for one in found:
+            assert not one.acceptable and f"does not have {', '.join(expected)}," in one.cause
+            assert "-p 'status: {storedVersions: [v1]}'" in one.fix
+
+    def test_where_not_even_the_storage_version_is_there_the_manifest_is_none(self, world: World) -> None:
+        for one in world.live[CRD]["spec"]["versions"]:
+            one["name"] = one["name"].replace("v1", "v2")
+        world.live[CRD]["status"] = {"storedVersions": ["v2"]}
+        [found] = world.findings()
+        assert "kubectl" not in found.fix and "as KubeVirt released it" in found.fix
+
+    def test_a_crd_that_cannot_be_read_is_not_judged(self, world: World) -> None:
+        world.live[CRD] = None
+        assert world.findings() == []
+
+
+class TestEnvironmentSetByHand:
+    def set_env(self, world: World, manager: str, **variables: str) -> None:
+        """As a tool does it that writes its name into managedFields."""
+        container = world.operator["spec"]["template"]["spec"]["containers"][0]
+        env: Object = {}
+        for name, value in variables.items():
+            container["env"].append({"name": name, "value": value})
+            env[f'k:{{"name":"{name}"}}'] = {".": {}, "f:name": {}, "f:value": {}}
+        fields: Object = {'k:{"name":"virt-operator"}': {"f:env": env}}
+        for element in ("f:containers", "f:spec", "f:template", "f:spec"):
+            fields = {element: fields}
+        entry = {"manager": manager, "operation": "Update", "apiVersion": "apps/v1", "fieldsV1": fields}
+        world.operator["metadata"]["managedFields"].append(entry)
+
+    def test_what_stays_is_named_with_its_value_who_set_it_and_the_way_out(self, world: World) -> None:
+        self.set_env(world, "kubectl-set", VIRT_API_IMAGE="r/virt-api:v1.7.0-fix")
+        self.set_env(world, "kubectl-edit", GS_IMAGE="r/gs@sha256:aa", VIRT_API_SHASUM="sha256:bb")
+        [found] = world.findings()
+        assert (found.id, found.level, found.acceptable) == ("upgrade.environment-set-by-hand", "blocker", True)
+        assert found.object == "Deployment kubevirt/virt-operator"
+        assert found.evidence == (
+            "VIRT_API_IMAGE=r/virt-api:v1.7.0-fix (set by kubectl-set), GS_IMAGE=r/gs@sha256:aa (set by kubectl-edit), "
+            "VIRT_API_SHASUM=sha256:bb (set by kubectl-edit)"
+        )
+        assert found.fix == (
+            "kubectl set env deployment/virt-operator -n kubevirt VIRT_API_IMAGE- GS_IMAGE- VIRT_API_SHASUM-"
+        )
+
+    @pytest.mark.parametrize(
+        ("manager", "variables"),
+        [
+            ("kubectl-create", {"VIRT_API_IMAGE": "r/virt-api:v1.7.0"}),
+            ("kubectl-set", {"VIRT_API_IMAGE": "r/virt-api:v1.8.4"}),
+            ("kubectl-set", {"VIRT_API_IMAGE": ""}),
+            ("kubectl-set", {"HTTPS_PROXY": "http://proxy.example:3128"}),
+        ],
+        ids=["goes with its one-shot tool", "is of the wanted version", "is empty", "names no image"],
+    )
+    def test_what_goes_or_does_no_harm(self, world: World, manager: str, variables: dict[str, str]) -> None:
+        self.set_env(world, manager, **variables)
+        assert world.findings() == []
+
+    def test_what_the_manifest_has_too_is_the_manifests(self, world: World) -> None:
+        for variable in world.operator["spec"]["template"]["spec"]["containers"][0]["env"]:
+            if variable["name"] == "KUBEVIRT_VERSION":
+                variable["value"] = "v1.7.0"
+        assert world.findings() == []
+
+    def test_kubevirt_that_has_arrived_runs_with_them_already(self, world: World) -> None:
+        at(world, "v1.8.4")
+        self.set_env(world, "kubectl-set", VIRT_API_IMAGE="r/virt-api:fix")
+        assert world.findings() == []
 
 
 def test_without_a_kubevirt_object_no_manifest_is_judged(world: World) -> None:
