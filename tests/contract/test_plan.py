@@ -91,6 +91,8 @@ def test_bad_input(world: World, options: dict[str, object], words: str) -> None
 
 def test_a_mirror_without_a_minor_in_between(world: World, folder: Path) -> None:
     with untouched(world):
-        refused(world.upgrade(version=NEXT, manifest=str(folder), releases=f"only: [{NEXT}]\n"), "[version.unavailable]", "1.8")
-
-
+        refused(
+            world.upgrade(version=NEXT, manifest=str(folder), releases=f"only: [{NEXT}]\n"),
+            "[version.unavailable]",
+            "1.8",
+        )

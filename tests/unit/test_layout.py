@@ -63,7 +63,7 @@ def room(name: str) -> str:
 
 @pytest.mark.parametrize("path", python_files("module_utils/knowledge"))
 def test_knowledge_imports_only_the_standard_library_and_its_siblings(path: Path) -> None:
-    yaml = dict.fromkeys(("manifest.py", "releases_file.py", "user_file.py"), ["yaml"])
+    yaml = {name: ["yaml"] for name in ("manifest.py", "releases_file.py", "user_file.py")}
     libraries = {"expressions.py": ["jmespath"], **yaml}
     assert strangers(path, room("knowledge"), *libraries.get(path.name, [])) == []
 

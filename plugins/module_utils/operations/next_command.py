@@ -25,7 +25,9 @@ def upgrade_command(params: Mapping[str, t.Any], argument_spec: Mapping[str, Map
         argument_spec: That of the upgrade, for the defaults.
     """
     defaults = {**dict.fromkeys(OF_THE_CLUSTER), **{name: spec.get("default") for name, spec in argument_spec.items()}}
-    given = {name: params.get(name) for name, default in defaults.items() if params.get(name) not in (default, None, "")}
+    given = {
+        name: params.get(name) for name, default in defaults.items() if params.get(name) not in (default, None, "")
+    }
     words = [f"kubevirt_{name}={_shown(name, value)}" for name, value in given.items() if isinstance(value, str)]
     others = {f"kubevirt_{name}": value for name, value in given.items() if not isinstance(value, str)}
     if others:

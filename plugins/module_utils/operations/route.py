@@ -54,7 +54,7 @@ def legs_of(facts: Facts, wish: Wish) -> list[Leg]:
     if not hops:
         method = _method(facts, wish)
         return [Leg(wish, method, [*refused, *findings_of_the_cluster(facts, wish, method)])]
-    legs = []
+    legs: list[Leg] = []
     for hop in hops:
         towards = wish.towards(hop.to_version)
         method = _method(facts, towards)

@@ -26,8 +26,8 @@ from ..knowledge.risks import findings_of_the_hop
 from ..knowledge.versions import Version, VersionError, try_parse
 from .given_files import check_ids_of_both, load_gates, load_manifest, load_releases, load_risks
 from .hop import HopJudge, migrations_finished, migrations_source, sources
-from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .next_command import upgrade_command
+from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .options import check_options
 from .outcome import InvalidOption, Outcome, Report, listed, mistake, phase, refusal, told
 from .pages import upgrade_page
@@ -106,7 +106,7 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     started = clock.now()
     wish = _wish(params)
     check_ids_of_both(wish.risks, wish.gates)
-    check_options(params, [rule.rule.id for rule in (*wish.risks, *wish.gates)])
+    check_options(params, [*(risk.rule.id for risk in wish.risks), *(gate.rule.id for gate in wish.gates)])
     cluster = cluster_of(api)
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
@@ -169,9 +169,7 @@ def _against(legs: Sequence[Leg]) -> list[Finding]:
     return [one for leg in legs for one in leg.findings]
 
 
-def _look_into_the_manifest(
-    api: Api, facts: Facts, leg: Leg, params: Params, *, is_one_of_several: bool
-) -> None:
+def _look_into_the_manifest(api: Api, facts: Facts, leg: Leg, params: Params, *, is_one_of_several: bool) -> None:
     manifest = load_manifest(params, leg.wish.version, is_one_of_several=is_one_of_several)
     leg.manifest = manifest
     if leg.method is Method.OPERATOR:

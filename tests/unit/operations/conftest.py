@@ -241,7 +241,16 @@ class World:
     def wish(self, **changes: t.Any) -> Wish:
         """What is asked for: options at their defaults."""
         defaults: Object = {
-            **{"path": (), "releases": KNOWN, "risks": (), "gates": (), "method": "auto", "keep_pin": True, "strict_patches": False, "image_registry": None},
+            **{
+                "path": (),
+                "releases": KNOWN,
+                "risks": (),
+                "gates": (),
+                "method": "auto",
+                "keep_pin": True,
+                "strict_patches": False,
+                "image_registry": None,
+            },
             **{"restore_methods": True, "wait": True},
         }
         return Wish(version=Version.parse(self.version), **{**defaults, **changes})
