@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound, Unreachable
+from ..cluster.errors import ApiError, ClusterError, Conflict, ManifestUnavailable, NotFound, Unreachable
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
 from ..knowledge.conditions import reconciled_generation, target_version
@@ -170,13 +170,25 @@ def _against(legs: Sequence[Leg]) -> list[Finding]:
 
 
 def _look_into_the_manifest(api: Api, facts: Facts, leg: Leg, params: Params, *, is_one_of_several: bool) -> None:
-    manifest = load_manifest(params, leg.wish.version, is_one_of_several=is_one_of_several)
+    try:
+        manifest = load_manifest(params, leg.wish.version, is_one_of_several=is_one_of_several)
+    except ManifestUnavailable as error:
+        raise ManifestUnavailable(f"{error}{_perhaps_a_slip(leg)}") from error
     leg.manifest = manifest
     if leg.method is Method.OPERATOR:
         leg.findings += findings_of_the_manifest(facts, leg.wish, manifest)
     else:
         leg.findings += findings_of_its_version(leg.wish, manifest)
         leg.findings += _about_permissions(api, facts, leg.wish, manifest)
+
+
+def _perhaps_a_slip(leg: Leg) -> str:
+    """What to say besides where there is no manifest of a release that nobody has named."""
+    if leg.hop is None or leg.hop.listed:
+        return ""
+    version = str(leg.wish.version)
+    nearest = leg.wish.releases.nearest(version, after=leg.hop.from_version)
+    return f" {version} is not among the known releases{f'; did you mean {nearest}?' if nearest else '.'}"
 
 
 def _about_permissions(api: Api, facts: Facts, wish: Wish, manifest: Manifest) -> list[Finding]:
