@@ -3,16 +3,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Upgrade KubeVirt's control plane by one hop."""
+"""Upgrade KubeVirt's control plane, and plan the way to a version over several hops."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kubevirt_upgrade
-short_description: Upgrade the control plane of KubeVirt to the next minor version or to a patch
+short_description: Plan an upgrade of the control plane of KubeVirt, and make its first hop
 version_added: 0.1.0
 description:
-  - Applies the operator's manifest of the wanted version by server-side apply, follows the roll-out by watching, and is done when
+  - Finds the way to the wanted version over every minor version in between, and makes the first hop of it. The role
+    P(kubevirt.lifecycle.kubevirt_upgrade#role) makes them all.
+  - Applies the operator's manifest of the hop's version by server-side apply, follows the roll-out by watching, and is done when
     the KubeVirt object and all of its parts say so, for 15 seconds.
   - Running virtual machines are not touched. They stay on the virt-launcher that started them until they are moved or restarted.
   - Everything that speaks against the upgrade is found and named before the first change.
@@ -162,9 +164,11 @@ EXAMPLES = r"""
   kubevirt.lifecycle.kubevirt_upgrade:
     version: v1.8.4
 
-- name: See what would be done
+- name: See the whole way, and what speaks against each hop
   kubevirt.lifecycle.kubevirt_upgrade:
-    version: v1.8.4
+    version: v1.9.0
+    risks: risks.yml
+    gates: gates.yml
   check_mode: true
   diff: true
 

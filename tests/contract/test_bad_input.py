@@ -38,6 +38,30 @@ NAMED: Json = {"kubeconfig": None, "host": "@host", "ca_cert": "@ca", "username"
 PROXIED: Json = {"proxy": "http://127.0.0.1:1"}
 
 
+RULE = "- id: user.a\n  level: warning\n  message: It may fail.\n  fix: Wait.\n"
+GATE = RULE.replace("user.a", "user.b")
+CONFIGMAPS = "  objects: {api_version: v1, kind: ConfigMap}\n"
+USER_FILES = {
+    "releases_key": "add: [v1.8.5]\nkubernets: {}\n",
+    "releases_version": "add:\n  - v1.8.5\n  - 1.8\n",
+    "releases_minor": "add:\n  - v1.10.0\n",
+    "releases_range": "kubernetes:\n  1.10:\n    min: 1.35\n    max: 1.9\n",
+    "rule_id": RULE.replace("user.a", "old-driver"),
+    "rule_level": RULE.replace("warning", "warn"),
+    "rule_key": f"{RULE}  wen: length(nodes) > `1`\n",
+    "risks_expression": f"{RULE}  when: nodes[\n",
+    "risks_function": f"{RULE}  when: len(nodes) > `1`\n",
+    "risks_versions": f"{RULE}  to: 1.x\n",
+    "rules_twice": RULE + RULE,
+    "risk_of_the_same_id": GATE,
+    "gate": f"{GATE}{CONFIGMAPS}  require: length(items) > `0`\n",
+    "gates_objects": f"{GATE}  require: length(items) > `0`\n",
+    "gates_kind": f"{GATE}{CONFIGMAPS}  require: length(items) > `0`\n".replace("ConfigMap", "configmaps"),
+    "gates_condition": GATE + CONFIGMAPS,
+    "gates_expression": f"{GATE}{CONFIGMAPS}  require: length(items) >> `0`\n",
+}
+
+
 class Wrong(t.NamedTuple):
     """A wrong value, what the message must say, the options beside it, and whether the message must show the value."""
 
@@ -65,6 +89,17 @@ SECONDS = [
     *(wrong(value, "is not a whole number") for value in ("inf", float("inf"))),
     *(wrong(value, "is not a number of seconds from 1 to 604800 (7 days)") for value in (0, -5, 3600000, 10**30)),
 ]
+GIVEN_FILE = [
+    *TEXT,
+    wrong("/nowhere/file.yml", "No such file", "Give the path of a file that exists, or the text."),
+    wrong("@folder", "Is a directory"),
+    wrong("@unreadable", "cannot be read: Input/output error"),
+    wrong("@empty", "found nothing"),
+    wrong("@binary", "expected YAML or JSON"),
+    wrong("@not_yaml", "line 2: expected YAML or JSON"),
+    wrong("https://example.com/file.yml", "is an address", "Give the path of a file"),
+]
+BY_VERSION = f"{NOWHERE}/{{version}}/o.yaml"
 VERSION = "write it as v1.8.4"
 NAMES = "lower-case letters, digits"
 
@@ -189,12 +224,76 @@ ROWS: dict[str, list[Wrong]] = {
         ),
         *(wrong(value, "is not a KubeVirt version", VERSION) for value in ("v1,8,4", "v1.8.x", True, ZEROES)),
         wrong(None, "version"),
-        wrong("v9.9.9", "Go to v1.8.4 first"),
+        wrong("v1.84", "is not a KubeVirt version", "Did you mean v1.8.4?"),
+        wrong("1.8.4 ", "is not a KubeVirt version", "Did you mean v1.8.4?"),
+        wrong("v9.9.9", "[version.unavailable]", "No KubeVirt 9.9 is known"),
+        wrong("v1.11.0", "[version.unavailable]", "Ask for v1.9.0"),
+        wrong("v1.8.44", "is not among the known releases", "did you mean v1.8.4?", manifest=BY_VERSION),
+        wrong("v1.8.4", "Your releases file does not offer v1.8.4", "Ask for v1.8.3", releases="only: [v1.8.3]\n"),
+        wrong(TO, "Your releases file does not offer v1.8.3", path=["v1.8.3", TO], releases=f"only: [{TO}]\n"),
+        wrong("v1.6.6", "[version.downgrade]", "It runs v1.7.0", "no supported way back"),
+        wrong("v0.16.0", "[version.before-first-supported]", "Ask for v1.7.0 or a later version."),
+        wrong("v1.7.0", "[manifest.version-differs]"),
+    ],
+    "path": [
+        wrong({"a": 1}, "is not a list"),
+        wrong([["v1.8.4"]], "['v1.8.4'] is not text"),
+        wrong(" ", "is blank"),
+        wrong([" "], "is blank"),
+        *(wrong(value, "path: '' is not a KubeVirt version", VERSION) for value in ("", [""], ["", TO])),
+        wrong(["v1.84"], "path: 'v1.84' is not a KubeVirt version", "Did you mean v1.8.4?"),
+        wrong(["v1.8.3", "latest"], "path: 'latest' is not a KubeVirt version", VERSION),
+        wrong("v1.8.3", "path: it ends at v1.8.3, and version is v1.8.4"),
+        wrong([TO, "v1.8.3"], "path: it ends at v1.8.3, and version is v1.8.4"),
+        wrong([TO, "v1.7.4", TO], "path: The path goes from v1.8.4 to v1.7.4", "only later versions"),
+        wrong([TO, TO], "path: The path goes from v1.8.4 to v1.8.4", "only later versions"),
+        wrong(["v1.9.0"], "[version.skips-minor]", "leaves out 1.8", "Put v1.8.4 between", version="v1.9.0"),
+    ],
+    "releases": [
+        *GIVEN_FILE,
+        wrong("@words", "line 1: expected a mapping with add, only, kubernetes or withdrawn; found 'hello there'"),
+        wrong(
+            "@releases_key",
+            "line 2: expected add, only, kubernetes or withdrawn",
+            "'kubernets' (did you mean kubernetes?)",
+        ),
+        wrong("@releases_version", "line 3: expected a version of KubeVirt", "such as v1.10.0; found '1.8'"),
+        wrong("@releases_minor", "line 2: expected the Kubernetes versions of 1.10 under kubernetes"),
+        wrong("@releases_range", "line 4: expected a max that is not before the min 1.35; found '1.9'"),
+        wrong("add: [1.8]\n", "releases: the given text, line 1: expected a version of KubeVirt"),
+    ],
+    "risks": [
+        *GIVEN_FILE,
+        wrong("@words", "line 1: expected a list of risks; found 'hello there'"),
+        wrong("@rule_id", "line 1, old-driver: expected an id that begins with user."),
+        wrong("@rule_level", "line 2, user.a: expected info, warning or blocker; found 'warn' (did you mean warning?)"),
+        wrong("@rule_key", "line 5, risk 1: expected", "found 'wen' (did you mean when?)"),
+        wrong(
+            "@risks_expression", "line 5, user.a: expected a JMESPath expression for when", "too early, at position 7"
+        ),
+        wrong("@risks_function", "line 5, user.a: expected", "no function len(), at position 1"),
+        wrong("@risks_versions", "line 5, user.a: expected versions for to such as 1.6", "found '1.x'"),
+        wrong("@rules_twice", "line 5: expected each id once; found user.a that", "line 1 has too"),
+        wrong("[]\n", "risks: the given text, line 1: expected a list of risks; found an empty list"),
+    ],
+    "gates": [
+        *GIVEN_FILE,
+        wrong("@words", "line 1: expected a list of gates; found 'hello there'"),
+        wrong("@gates_objects", "line 1, user.b: expected objects such as", "found none"),
+        wrong("@gates_kind", "line 5, user.b: expected a kind such as Deployment; found 'configmaps'"),
+        wrong(
+            "@gates_condition", "line 1, user.b: expected either when (what must not be) or require", "found neither"
+        ),
+        wrong("@gates_expression", "line 6, user.b: expected a JMESPath expression for require", "at position"),
+        wrong(
+            "@gate", "line 1: expected each id once; found user.b that", "line 1 has too", risks="@risk_of_the_same_id"
+        ),
+        wrong("[]\n", "gates: the given text, line 1: expected a list of gates; found an empty list"),
     ],
     "manifest": [
         *TEXT,
         wrong("/nowhere/operator.yaml", "No such file"),
-        wrong("@folder", "Is a directory"),
+        wrong("@folder", "/v1.8.4/kubevirt-operator.yaml cannot be read: No such file"),
         wrong("@unreadable", "cannot be read: Input/output error"),
         wrong("@empty", "The manifest is empty"),
         wrong("@binary", "not valid YAML"),
@@ -205,6 +304,8 @@ ROWS: dict[str, list[Wrong]] = {
         wrong("https://", "cannot be fetched"),
         wrong(f"{NOWHERE}/o.yaml", "cannot be fetched", "refused"),
         wrong("https://nosuch.invalid/o.yaml", "cannot be fetched", "mirror"),
+        wrong("@mirror", "/v1.9.0/kubevirt-operator.yaml cannot be read: No such file", version="v1.9.0"),
+        wrong("@one_manifest", "is one manifest, and there are several hops", "{version}", version="v1.9.0"),
     ],
     "manifest_checksum": [
         *TEXT,
@@ -213,6 +314,7 @@ ROWS: dict[str, list[Wrong]] = {
             for value in ("abc", "sha256:abc", f"md5:{'0' * 32}", "0" * 64, 5)
         ),
         wrong(ZEROES, "its checksum is not", "correct manifest_checksum"),
+        wrong(ZEROES, "is for one manifest", "several hops", version="v1.9.0", manifest="@mirror"),
     ],
     "manifest_validate_certs": FLAG,
     "manifest_ca_path": [
@@ -280,6 +382,7 @@ def places(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         "not_yaml": b"a: [\n",
         "words": b"hello there",
         "list": b"- a\n- b\n",
+        **{name: text.encode() for name, text in USER_FILES.items()},
         "broken_pem": b"-----BEGIN CERTIFICATE-----\nnope\n-----END CERTIFICATE-----\n",
         "encrypted": b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nbm9wZQ==\n-----END ENCRYPTED PRIVATE KEY-----\n",
         "ca": base64.b64decode(cluster["certificate-authority-data"]),
@@ -288,9 +391,14 @@ def places(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     }
     for name, content in files.items():
         (folder / name).write_bytes(content)
+    manifest = world.manifests[TO]
+    (folder / "mirror" / TO).mkdir(parents=True)
+    (folder / "mirror" / TO / "kubevirt-operator.yaml").write_bytes(manifest.read_bytes())
     return {
         **{name: str(folder / name) for name in files},
         "folder": str(folder),
+        "mirror": str(folder / "mirror"),
+        "one_manifest": str(manifest),
         "unreadable": "/proc/self/mem",
         "host": cluster["server"],
         "plain_host": cluster["server"].replace("https://", "http://"),
@@ -413,6 +521,13 @@ PLAYBOOKS: list[tuple[str, Json, tuple[str, ...]]] = [
     ("upgrade", {"kubevirt_version": None}, ("kubevirt_version is missing or empty",)),
     ("upgrade", {"kubevirt_version": 1.8}, ("version: '1.8' is not a KubeVirt version", VERSION)),
     ("upgrade", {"kubevirt_version": TO, "kubevirt_hosts": "nosuch"}, ('matches "nosuch"', "kubevirt_clusters")),
+    ("plan", {}, ("kubevirt_version is missing or empty", "-e kubevirt_version=v1.8.4")),
+    ("plan", {"kubevirt_version": ""}, ("kubevirt_version is missing or empty",)),
+    ("plan", {"kubevirt_version": None}, ("kubevirt_version is missing or empty",)),
+    ("plan", {"kubevirt_version": 1.8}, ("version: '1.8' is not a KubeVirt version", VERSION)),
+    ("plan", {"kubevirt_version": TO, "kubevirt_path": "v1.8.3"}, ("path: it ends at v1.8.3",)),
+    ("plan", {"kubevirt_version": TO, "kubevirt_risks": "nosuch.yml"}, ("nosuch.yml", "risks")),
+    ("plan", {"kubevirt_version": TO, "kubevirt_hosts": "nosuch"}, ('matches "nosuch"', "kubevirt_clusters")),
     ("status", {"kubevirt_hosts": ""}, ('matches ""', "set kubevirt_hosts")),
     ("status", {"kubevirt_context": "nosuch"}, ("context nosuch", "no such context, only kubernetes-super-admin")),
     ("upgrade", {"kubevirt_version": TO, "kubevirt_wait_timeout": "long"}, ("kubevirt_upgrade_wait_timeout", "int")),

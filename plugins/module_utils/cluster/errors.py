@@ -23,7 +23,7 @@ class MissingLibrary(ClusterError):
 
 
 class ManifestUnavailable(ClusterError):
-    """The operator's manifest could not be read or is not the expected one."""
+    """The operator's manifest, or another file that an option names, could not be read or is not the expected one."""
 
 
 class Unreachable(ClusterError):

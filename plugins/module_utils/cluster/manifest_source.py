@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private to the collection. Reading kubevirt-operator.yaml from a file, an address, or the option's own text."""
+"""Private to the collection. Reading what an option names or says: kubevirt-operator.yaml, or a user's file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def read_manifest(manifest: str, *, validate_certs: bool, ca_path: str | None, h
         return manifest.encode()
     if is_url(manifest):
         return _downloaded(manifest, validate_certs=validate_certs, ca_path=ca_path, has_checksum=has_checksum)
-    return _from_disk(manifest)
+    return _from_disk("manifest", manifest, "Give a path that exists, an https address, or the text.")
 
 
 def read_given_text(option: str, given: str) -> str:
@@ -59,7 +59,12 @@ def read_given_text(option: str, given: str) -> str:
     Raises:
         ManifestUnavailable: The file cannot be read, or is larger than 8 MiB.
     """
-    return given if is_text(given) else _from_disk(given, option).decode("utf-8", errors="replace")
+    if is_text(given):
+        return given
+    fix = "Give the path of a file that exists, or the text."
+    if is_url(given):
+        raise ManifestUnavailable(f"{option}: {given} is an address, and none is fetched. {fix}")
+    return _from_disk(option, given, fix).decode("utf-8", errors="replace")
 
 
 def _check_ca(ca_path: str) -> None:
@@ -90,7 +95,7 @@ def _downloaded(url: str, *, validate_certs: bool, ca_path: str | None, has_chec
             "mirror's address (manifest_ca_path for a private CA)."
         ) from error
     _refuse_unprotected(url, final, has_checksum)
-    return _bounded(data, url)
+    return _bounded("manifest", data, url)
 
 
 def _refuse_unprotected(url: str, final: str, has_checksum: bool) -> None:
@@ -101,21 +106,19 @@ def _refuse_unprotected(url: str, final: str, has_checksum: bool) -> None:
         )
 
 
-def _from_disk(path: str, option: str = "manifest") -> bytes:
+def _from_disk(option: str, path: str, fix: str) -> bytes:
     try:
         with open(os.path.expanduser(path), "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # the latter for a character that no path can have
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ManifestUnavailable(
-            f"{option}: the file {path} cannot be read: {reason}. Give a path that exists, an https address, or the text."
-        ) from error
-    return _bounded(data, path)
+        raise ManifestUnavailable(f"{option}: the file {path} cannot be read: {reason}. {fix}") from error
+    return _bounded(option, data, path)
 
 
-def _bounded(data: bytes, origin: str) -> bytes:
+def _bounded(option: str, data: bytes, origin: str) -> bytes:
     if len(data) > MAX_BYTES:
         raise ManifestUnavailable(
-            f"manifest: {origin} is larger than {MAX_BYTES // 1024 // 1024} MiB; kubevirt-operator.yaml is not. Check the address."
+            f"{option}: {origin} is larger than {MAX_BYTES // 1024 // 1024} MiB, so it is not what is meant. Check what it names."
         )
     return data

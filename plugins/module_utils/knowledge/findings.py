@@ -182,9 +182,9 @@ def unknown_ids(accept: Iterable[str], also: Collection[str] = ()) -> list[str]:
     return [id for id in accept if id not in CATALOGUE and id not in also]
 
 
-def nearest_id(text: str) -> str:
-    """The id of the catalogue that was probably meant; empty when none is like it."""
-    return next(iter(difflib.get_close_matches(text.strip().lower(), CATALOGUE, n=1)), "")
+def nearest_id(text: str, also: Collection[str] = ()) -> str:
+    """The id of the catalogue, or of ``also``, that was probably meant; empty when none is like it."""
+    return next(iter(difflib.get_close_matches(text.strip().lower(), [*CATALOGUE, *also], n=1)), "")
 
 
 def blocking(findings: Iterable[Finding], accept: Sequence[str] = ()) -> list[Finding]:

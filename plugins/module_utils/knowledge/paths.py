@@ -168,7 +168,9 @@ def _check_ends(running: Version, wanted: Version) -> None:
         raise PathRefused(
             "version.before-first-supported",
             f"The way from {running} to {wanted} touches a release before v0.17.0, from which no update is supported.",
-            "Remove KubeVirt and install a current release.",
+            "Remove KubeVirt and install a current release."
+            if before_first_supported(running)
+            else f"Ask for {running} or a later version.",
         )
     if wanted < running:
         raise PathRefused(

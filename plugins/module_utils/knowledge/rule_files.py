@@ -76,7 +76,7 @@ def _parsed(
     try:
         nodes = items_of(composed(text, name), f"a list of {what}s")
     except Wrong as wrong:
-        raise UserFileError(f"{name}{_line(wrong)}: {wrong.sentence}") from None
+        raise UserFileError(f"{wrong.place(name)}: {wrong.sentence}") from None
     entries = []
     for index, node in enumerate(nodes, 1):
         entry = f"{what} {index}"
@@ -85,13 +85,9 @@ def _parsed(
             entry = text_of(fields.values.get("id")) or entry
             entries.append(entry_of(fields, f"{name}, line {line_of(node)}"))
         except Wrong as wrong:
-            raise UserFileError(f"{name}{_line(wrong)}, {entry}: {wrong.sentence}") from None
+            raise UserFileError(f"{wrong.place(name)}, {entry}: {wrong.sentence}") from None
     check_ids(entry.rule for entry in entries)
     return tuple(entries)
-
-
-def _line(wrong: Wrong) -> str:
-    return f", line {wrong.line}" if wrong.line else ""
 
 
 def _risk(fields: Fields, place: str) -> Risk:

@@ -80,7 +80,7 @@ class Rule:
             object=about,
             cause=f"It cannot be told whether this applies here: {self.message}",
             evidence=reason,
-            fix=f"Correct its expression ({self.place}), or accept {self.id} if it does not matter here."
+            fix=f"Mend that, or correct the entry ({self.place}). Accept {self.id} only if it does not matter here."
             if self.place
             else f"Look yourself; {self.url} says how. Then accept {self.id}, if it does not apply.",
             url=self.url,

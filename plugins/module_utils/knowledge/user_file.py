@@ -10,7 +10,8 @@ The YAML nodes are read, not the values that YAML makes of them: 1.10 stays 1.10
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+import typing as t
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 try:
@@ -19,6 +20,8 @@ except ImportError:  # said when a file is to be read
     yaml = None  # type: ignore[assignment]
 
 _NULL = "tag:yaml.org,2002:null"
+
+_Key = t.TypeVar("_Key", bound=t.Hashable)
 
 
 class UserFileError(ValueError):
@@ -29,9 +32,13 @@ class Wrong(Exception):
     """A node is not what is expected; ``found`` where that is not its own text."""
 
     def __init__(self, node: yaml.Node | None, expected: str, found: str | None = None) -> None:
-        self.line = line_of(node) if node else None
         self.sentence = f"expected {expected}; found {found or described(node)}."
+        self._line = f", line {line_of(node)}" if node else ""
         super().__init__(self.sentence)
+
+    def place(self, name: str) -> str:
+        """Where the node is in the file of this name."""
+        return f"{name}{self._line}"
 
 
 @dataclass(frozen=True)
@@ -102,20 +109,26 @@ def items_of(node: yaml.Node | None, expected: str) -> list[yaml.Node]:
 
 
 def fields_of(node: yaml.Node | None, expected: str, keys: Sequence[str]) -> Fields:
-    """The values of a mapping by their keys.
+    """The values of a mapping with these ``keys``, each of which may be left out; errors as for ``mapping_of``."""
+    values = mapping_of(node, expected, lambda key: one_of(key, keys))
+    return Fields(t.cast(yaml.Node, node), values)
+
+
+def mapping_of(node: yaml.Node | None, expected: str, key_of: Callable[[yaml.Node], _Key]) -> dict[_Key, yaml.Node]:
+    """The values of a mapping by what ``key_of`` makes of their keys.
 
     Raises:
-        Wrong: It is none, or has another key, or one of them twice, of which YAML itself would take the last.
+        Wrong: It is none, ``key_of`` refuses a key, or two are the same, of which YAML itself would take the last.
     """
     if not isinstance(node, yaml.MappingNode):
         raise Wrong(node, expected)
-    found: dict[str, yaml.Node] = {}
+    found: dict[_Key, yaml.Node] = {}
     for key_node, value in node.value:
-        key = one_of(key_node, keys)
+        key = key_of(key_node)
         if key in found:
-            raise Wrong(key_node, "each key once", f"{key!r} a second time")
+            raise Wrong(key_node, "each key once", f"{described(key_node)} a second time")
         found[key] = value
-    return Fields(node, found)
+    return found
 
 
 def one_of(node: yaml.Node, names: Collection[str]) -> str:

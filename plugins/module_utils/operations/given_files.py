@@ -37,13 +37,7 @@ def load_releases(params: Params) -> Releases:
         InvalidOption: The file is no releases file.
         ManifestUnavailable: It cannot be read.
     """
-    given = params["releases"]
-    if not given:
-        return releases.KNOWN
-    try:
-        return releases_file.parse(read_given_text("releases", given), "the given text" if is_text(given) else given)
-    except releases_file.ReleasesFileError as error:
-        raise InvalidOption(f"releases: {error}") from error
+    return _parsed(params, "releases", releases_file.parse) or releases.KNOWN
 
 
 def load_risks(params: Params) -> tuple[Risk, ...]:
@@ -53,12 +47,12 @@ def load_risks(params: Params) -> tuple[Risk, ...]:
         InvalidOption: The file is no file of risks.
         ManifestUnavailable: It cannot be read.
     """
-    return *KNOWN, *_rules(params, "risks", parse_risks)
+    return *KNOWN, *(_parsed(params, "risks", parse_risks) or ())
 
 
 def load_gates(params: Params) -> tuple[Gate, ...]:
     """The user's gates; errors as for ``load_risks``."""
-    return _rules(params, "gates", parse_gates)
+    return _parsed(params, "gates", parse_gates) or ()
 
 
 def check_ids_of_both(risks: Sequence[Risk], gates: Sequence[Gate]) -> None:
@@ -73,12 +67,12 @@ def check_ids_of_both(risks: Sequence[Risk], gates: Sequence[Gate]) -> None:
         raise InvalidOption(f"gates: {error}") from error
 
 
-def _rules(params: Params, option: str, parse_rules: Callable[[str, str], tuple[T, ...]]) -> tuple[T, ...]:
+def _parsed(params: Params, option: str, parse_file: Callable[[str, str], T]) -> T | None:
     given = params[option]
     if not given:
-        return ()
+        return None
     try:
-        return parse_rules(read_given_text(option, given), "the given text" if is_text(given) else given)
+        return parse_file(read_given_text(option, given), "the given text" if is_text(given) else given)
     except UserFileError as error:
         raise InvalidOption(f"{option}: {error}") from error
 

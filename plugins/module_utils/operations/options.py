@@ -52,7 +52,7 @@ def check_options(params: Mapping[str, t.Any], of_the_user: Collection[str] = ()
 def _check_ids(accept: Sequence[str], of_the_user: Collection[str]) -> None:
     unknown = unknown_ids(accept, also=of_the_user)
     if unknown:
-        nearest = nearest_id(unknown[0])
+        nearest = nearest_id(unknown[0], also=of_the_user)
         perhaps = f" Did you mean {nearest}?" if nearest else ""
         raise InvalidOption(
             f"accept: {unknown[0]!r} is no finding id.{perhaps} Nothing was done. Take the ids from the findings of a run, or from "

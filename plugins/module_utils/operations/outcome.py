@@ -86,7 +86,8 @@ def told(finding: Finding) -> str:
     lines.append(f"  Do: {finding.fix}")
     if finding.level == "blocker" and finding.acceptable:
         lines.append(f"  Or go on all the same: accept: [{finding.id}]")
-    lines.append(f"  More: {finding.url}")
+    if finding.url:
+        lines.append(f"  More: {finding.url}")
     return "\n".join(lines)
 
 

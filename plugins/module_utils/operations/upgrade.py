@@ -11,7 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ApiError, ClusterError, Conflict, Forbidden, NotFound, Unreachable
+from ..cluster.errors import (
+    ApiError,
+    ClusterError,
+    Conflict,
+    Forbidden,
+    ManifestUnavailable,
+    NotFound,
+    Unreachable,
+)
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
 from ..knowledge.conditions import reconciled_generation, target_version
@@ -174,7 +182,10 @@ def _against(legs: Sequence[Leg]) -> list[Finding]:
 
 
 def _look_into_the_manifest(facts: Facts, leg: Leg, params: Params, *, is_one_of_several: bool) -> None:
-    manifest = load_manifest(params, leg.wish.version, is_one_of_several=is_one_of_several)
+    try:
+        manifest = load_manifest(params, leg.wish.version, is_one_of_several=is_one_of_several)
+    except ManifestUnavailable as error:
+        raise ManifestUnavailable(f"{error}{_perhaps_a_slip(leg)}") from error
     leg.manifest = manifest
     if leg.method is Method.OPERATOR:
         leg.findings += findings_of_the_manifest(facts, leg.wish, manifest)
@@ -202,6 +213,15 @@ def _judge_pull_secrets(api: Api, facts: Facts, legs: Sequence[Leg]) -> None:
     if legs[0].hop is not None:
         manifests = [leg.manifest for leg in legs if leg.manifest and leg.method is Method.OPERATOR]
         legs[0].findings += findings_about_pull_secrets(api, facts, manifests)
+
+
+def _perhaps_a_slip(leg: Leg) -> str:
+    """What to say besides where there is no manifest of a release that nobody has named."""
+    if leg.hop is None or leg.hop.listed:
+        return ""
+    version = str(leg.wish.version)
+    nearest = leg.wish.releases.nearest(version, after=leg.hop.from_version)
+    return f" {version} is not among the known releases{f'; did you mean {nearest}?' if nearest else '.'}"
 
 
 def _plan(api: Api, facts: Facts, leg: Leg) -> Plan:

@@ -11,10 +11,10 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import releases_file
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import releases_file, user_file
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.paths import path_between
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.releases import KNOWN, Releases
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.releases_file import ReleasesFileError
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.user_file import UserFileError
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.versions import Version
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/releases.md").read_text()
@@ -122,6 +122,10 @@ ENDS = "expected min and max, such as {min: 1.35, max: 1.37}"
         ("- v1.8.4", ", line 1: expected a mapping with add, only, kubernetes or withdrawn; found a list."),
         ("\nv1.8.4", ", line 2: expected a mapping with add, only, kubernetes or withdrawn; found 'v1.8.4'."),
         ("add: [v1.8.5]\nremove: []", ", line 2: expected add, only, kubernetes or withdrawn; found 'remove'."),
+        (
+            "kubernets: {}",
+            ", line 1: expected add, only, kubernetes or withdrawn; found 'kubernets' (did you mean kubernetes?).",
+        ),
         ("? [add]\n: [v1.8.5]", ", line 1: expected add, only, kubernetes or withdrawn; found a list."),
         ("add: [v1.8.5]\nadd: [v1.8.6]", ", line 2: expected each key once; found 'add' a second time."),
         (
@@ -182,7 +186,7 @@ ENDS = "expected min and max, such as {min: 1.35, max: 1.37}"
     ],
 )
 def test_malformed(text: str, message: str) -> None:
-    with pytest.raises(ReleasesFileError) as raised:
+    with pytest.raises(UserFileError) as raised:
         parsed(text)
     assert str(raised.value) == f"releases.yml{message}"
 
@@ -198,7 +202,7 @@ def test_malformed(text: str, message: str) -> None:
     ],
 )
 def test_neither_yaml_nor_json(text: str, line: str) -> None:
-    with pytest.raises(ReleasesFileError) as raised:
+    with pytest.raises(UserFileError) as raised:
         parsed(text)
     assert str(raised.value).startswith(f"releases.yml, line {line}: expected YAML or JSON; found an error: ")
     assert "\n" not in str(raised.value)
@@ -206,15 +210,13 @@ def test_neither_yaml_nor_json(text: str, line: str) -> None:
 
 @pytest.mark.parametrize("text", ["\x00", "[" * 100_000])
 def test_no_text_at_all(text: str) -> None:
-    with pytest.raises(
-        ReleasesFileError, match=r"^releases\.yml[^\n]*: expected YAML or JSON; found an error: [^\n]+$"
-    ):
+    with pytest.raises(UserFileError, match=r"^releases\.yml[^\n]*: expected YAML or JSON; found an error: [^\n]+$"):
         parsed(text)
 
 
 def test_without_pyyaml_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(releases_file, "yaml", None)
-    with pytest.raises(ReleasesFileError, match=r"^releases\.yml: the Python library PyYAML is missing"):
+    monkeypatch.setattr(user_file, "yaml", None)
+    with pytest.raises(UserFileError, match=r"^releases\.yml: the Python library PyYAML is missing"):
         parsed("{}")
 
 
@@ -237,6 +239,6 @@ def test_the_page_names_the_keys_and_the_known_releases() -> None:
 
 def test_the_error_on_the_page_is_a_real_one() -> None:
     text = "add:\n  - v1.8.5\n  - v1.9.0\n  - v1.10.0\n"
-    with pytest.raises(ReleasesFileError) as raised:
+    with pytest.raises(UserFileError) as raised:
         parsed(text)
     assert f"```\n{raised.value}\n```" in PAGE

@@ -68,7 +68,7 @@ def test_nothing_speaks_against_the_next_minor(world: World) -> None:
         ("v1.8.4", "v1.7.4", ["version.downgrade"], "Ask for v1.8.4 or a later"),
         ("v1.9.0", "v1.9.0-rc.1", ["version.downgrade"], "Ask for v1.9.0 or a later"),
         ("v0.16.3", "v0.17.4", ["version.before-first-supported"], "install a current release"),
-        ("v1.8.4", "v0.16.0", ["version.before-first-supported"], "install a current release"),
+        ("v1.8.4", "v0.16.0", ["version.before-first-supported"], "Ask for v1.8.4 or a later version."),
         ("v0.46.1", "v0.47.0", ["version.withdrawn"], "Ask for v0.47.1."),
         ("v1.7.0", "v1.8.3", ["version.not-latest-patch"], "Ask for v1.8.4"),
     ],
