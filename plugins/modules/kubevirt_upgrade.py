@@ -306,6 +306,10 @@ page:
   returned: when the cluster was read
   type: list
   elements: str
+markdown:
+  description: The same as a document in Markdown, for a ticket or a review.
+  returned: when the cluster was read
+  type: str
 elapsed:
   description: How long it took, in seconds.
   returned: when the cluster was read

@@ -48,6 +48,21 @@ def test_plan_and_check_mode_name_the_same_hops_without_a_write(world: World, fo
     assert "changed=0" in planned.stdout and "changed=1" in checked.stdout
 
 
+@pytest.mark.parametrize(("version", "code", "words"), [(NEXT, 0, "## Next"), ("v1.6.6", 2, "version.downgrade")])
+def test_the_plan_is_written_as_markdown_and_shown_also_if_it_is_refused(
+    world: World, folder: Path, version: str, code: int, words: str
+) -> None:
+    options = {"kubevirt_version": version, "kubevirt_manifest": str(folder), "kubevirt_releases": RELEASES}
+    with untouched(world):
+        done = world.lab.playbook("plan", kubevirt_plan_file=f"{folder}/{{{{ inventory_hostname }}}}.md", **options)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert f'"Upgrade     {FROM} -> {version}"' in done.stdout
+    document = (folder / "localhost.md").read_text()
+    assert document.startswith(f"# Upgrade of KubeVirt: {FROM} -> {version}\n")
+    assert words in document
+    assert ("**Refused before any change.**" in document) is (code != 0)
+
+
 def test_the_next_command_plans_the_same(world: World, folder: Path) -> None:
     options = {"version": NEXT, "manifest": str(folder), "releases": RELEASES, "kubeconfig": str(world.lab.kubeconfig)}
     result = world.lab.module("kubevirt_upgrade", options, check=True)

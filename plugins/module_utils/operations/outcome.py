@@ -29,6 +29,7 @@ class Outcome:
         failure: What went wrong, for the user; empty when all is well.
         extra: Keys that only this operation returns.
         page: Makes the page for people from the result.
+        document: Makes the same as Markdown from the result and the failure.
     """
 
     cluster: dict[str, str]
@@ -44,9 +45,10 @@ class Outcome:
     failure: str = ""
     extra: dict[str, t.Any] = field(default_factory=dict)
     page: Callable[[dict[str, t.Any]], list[str]] | None = None
+    document: Callable[[dict[str, t.Any], str], str] | None = None
 
     def as_result(self) -> dict[str, t.Any]:
-        """The keys that the modules return, the same for every module."""
+        """What the modules return, which is the same for every module but for ``extra`` and ``document``."""
         result = {
             "changed": self.changed,
             "diff": self.diff,
@@ -60,7 +62,10 @@ class Outcome:
             "elapsed": round(self.elapsed, 1),
             **self.extra,
         }
-        return {**result, "page": self.page(result) if self.page else []}
+        texts: dict[str, t.Any] = {"page": self.page(result) if self.page else []}
+        if self.document:
+            texts["markdown"] = self.document(result, self.failure)
+        return {**result, **texts}
 
 
 def phase(report: Report, actions: Sequence[str], action: str) -> Report:

@@ -35,7 +35,7 @@ def upgrade_page(result: Result) -> list[str]:
     """What an upgrade does or did, of ``kubevirt_upgrade``'s result."""
     origin, target = result["from_version"], result["to_version"]
     rows = [
-        ("Upgrade", _upgrade(origin, target, arrived=not result["path"])),
+        ("Upgrade", upgrade_in_words(origin, target, arrived=not result["path"])),
         ("State", result["state"]),
         ("Cluster", _cluster(result)),
     ]
@@ -57,7 +57,8 @@ def _hop(number: int, hop: Mapping[str, t.Any]) -> list[str]:
     return [line, *(f"   {one}" for one in found)]
 
 
-def _upgrade(origin: str | None, target: str, *, arrived: bool) -> str:
+def upgrade_in_words(origin: str | None, target: str, *, arrived: bool) -> str:
+    """From where to where."""
     if origin != target:
         return f"{origin or 'unknown'} -> {target}"
     return f"none, KubeVirt is at {target}" if arrived else f"{target} is there, and not ready yet"

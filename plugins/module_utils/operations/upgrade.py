@@ -34,6 +34,7 @@ from ..knowledge.risks import findings_of_the_hop
 from ..knowledge.versions import Version, VersionError, try_parse
 from .given_files import check_ids_of_both, load_gates, load_manifest, load_releases, load_risks
 from .hop import HopJudge, migrations_finished, migrations_source, sources
+from .markdown import upgrade_document
 from .next_command import upgrade_command
 from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
 from .options import check_options
@@ -161,6 +162,7 @@ def _outcome(facts: Facts, wish: Wish) -> Outcome:
         from_version=str(running) if running else None,
         to_version=str(wish.version),
         page=upgrade_page,
+        document=upgrade_document,
     )
 
 

@@ -16,6 +16,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock i
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.findings import CATALOGUE
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import info, upgrade
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Workloads
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import Outcome
 
 World = t.Any  # tests/unit/operations/conftest.py
 Object = dict[str, t.Any]
@@ -361,6 +362,7 @@ NOT_BEFORE_THE_FIRST_WRITE = {
     "workloads.migrations-in-flight": "the end of a wait; before, they are a step of the plan",
     "upgrade.pinned": "of kubevirt_info alone; an upgrade moves the pin, which is a step of the plan",
 }
+DOCUMENTS = ("absent", "arrived-old-launchers", "hop", "two-hops", "refused-unhealthy", "refused-pinned-and-managed")
 
 
 @pytest.mark.parametrize("name", STATUS)
@@ -369,25 +371,36 @@ def test_status_page(world: World, name: str) -> None:
     params = {"name": None, "namespace": None, "expected_cluster_uid": None}
     outcome = info.run(world.server().api(), params, check_mode=True, clock=Clock(), report=print)
     assert not outcome.failure
-    compare(f"status-{name}", outcome.as_result()["page"])
+    compare(f"status-{name}.txt", outcome.as_result()["page"])
 
 
 @pytest.mark.parametrize("name", UPGRADE)
 def test_upgrade_page_and_refusal(world: World, tmp_path: Path, name: str) -> None:
+    outcome = planned(world, tmp_path, name)
+    compare(
+        f"upgrade-{name}.txt",
+        [*outcome.as_result()["page"], *(["", *outcome.failure.splitlines()] if outcome.failure else [])],
+    )
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_upgrade_as_markdown(world: World, tmp_path: Path, name: str) -> None:
+    text = planned(world, tmp_path, name).as_result()["markdown"].replace(str(tmp_path), "/srv/kubevirt")
+    compare(f"upgrade-{name}.md", text.splitlines())
+
+
+def planned(world: World, tmp_path: Path, name: str) -> Outcome:
     UPGRADE[name](world)
     params = {option: spec.get("default") for option, spec in upgrade.ARGUMENT_SPEC.items()}
     params |= {"version": world.version, "manifest": world.manifests(tmp_path, "v1.7.4"), **world.options}
     outcome = upgrade.run(world.server().api(check_mode=True), params, check_mode=True, clock=Clock(), report=print)
     assert bool(outcome.failure) is (name.startswith("refused") or name in ("absent", "two")), outcome.failure
-    compare(
-        f"upgrade-{name}",
-        [*outcome.as_result()["page"], *(["", *outcome.failure.splitlines()] if outcome.failure else [])],
-    )
+    return outcome
 
 
 def compare(name: str, page: list[str]) -> None:
     assert all("\n" not in line for line in page), "one list item a line"
-    assert "\n".join(page) + "\n" == (GOLDEN / f"{name}.txt").read_text()
+    assert "\n".join(page) + "\n" == (GOLDEN / name).read_text()
 
 
 @pytest.mark.parametrize("text", sorted(GOLDEN.glob("*.txt")), ids=lambda path: path.stem)
@@ -405,8 +418,9 @@ def test_every_finding_that_can_be_raised_before_the_first_write_is_on_a_page() 
 def test_every_golden_text_is_of_a_page() -> None:
     names = {f"status-{name}" for name in STATUS} | {f"upgrade-{name}" for name in UPGRADE}
     assert {path.stem for path in GOLDEN.glob("*.txt")} == names
+    assert {path.name for path in GOLDEN.glob("*.md")} == {f"upgrade-{name}.md" for name in DOCUMENTS}
 
 
-@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.txt")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*")), ids=lambda path: path.name)
 def test_a_page_shows_no_value_as_python_writes_it(path: Path) -> None:
     assert [word for word in ("None", "['", "{'", "[]", "{}") if word in path.read_text()] == []
