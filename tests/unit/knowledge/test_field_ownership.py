@@ -67,15 +67,15 @@ def test_who_keeps_a_field_that_we_do_not_apply() -> None:
     path = ["f:a", 'k:{"name":"x"}', "f:b"]
     fields = {"f:a": {'k:{"name":"x"}': {"f:b": {}}}}
 
-    def keepers(manager: str, fields: dict = fields, **more: str) -> list[str]:
+    def keepers(manager: str, fields: dict, **more: str) -> list[str]:
         entry = {"manager": manager, "operation": "Update", "apiVersion": "apps/v1", "fieldsV1": fields, **more}
         live = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"managedFields": [entry]}}
         return field_ownership.keepers(live, path)
 
-    assert keepers("kubectl-set") == ["kubectl-set"]
+    assert keepers("kubectl-set", fields) == ["kubectl-set"]
     assert keepers("kubectl-set", {"f:a": {"f:b": {}}}) == []
-    assert keepers("kubectl-create") == [], "its fields become ours"
-    assert keepers(field_ownership.FIELD_MANAGER, operation="Apply") == []
+    assert keepers("kubectl-create", fields) == [], "its fields become ours"
+    assert keepers(field_ownership.FIELD_MANAGER, fields, operation="Apply") == []
 
 
 def test_there_are_recordings():
