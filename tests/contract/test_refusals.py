@@ -179,7 +179,7 @@ class TestTheKubeVirtObject:
 
 
 VERSIONS: list[tuple[Json, tuple[str, ...]]] = [
-    ({"version": "v1.9.0"}, ("[version.skips-minor]", "v1.8.4 first")),
+    ({"version": "v1.9.0", "path": ["v1.9.0"]}, ("[version.skips-minor]", "Put v1.8.4 between them")),
     ({"version": "v1.6.6"}, ("[version.downgrade]", "runs v1.7.0, which is newer than v1.6.6")),
     ({"version": "v0.16.0"}, ("[version.before-first-supported]",)),
     ({"version": "latest"}, ("version", "latest")),
@@ -424,7 +424,8 @@ def test_an_id_that_does_not_exist_cannot_be_accepted(world: World) -> None:
 
 def test_what_nobody_can_accept_stays_refused(world: World) -> None:
     with untouched(world):
-        refused(world.upgrade(version="v1.9.0", accept=["version.skips-minor"]), "[version.skips-minor]")
+        skipping = {"version": "v1.9.0", "path": ["v1.9.0"]}
+        refused(world.upgrade(accept=["version.skips-minor"], **skipping), "[version.skips-minor]")
 
 
 def _endpoint(world: World) -> str:
