@@ -29,6 +29,7 @@ from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.manifest_source import is_path
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.next_command import variable
 
 try:
     from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connection import missing_library
@@ -112,7 +113,7 @@ class OperationAction(ActionBase):
                     options[option] = content_of(option, path, found)
         wrap_async = self._task.async_val and not self._connection.has_native_async
         result: dict[str, t.Any] = self._execute_module(module_args=options, task_vars=task_vars, wrap_async=wrap_async)
-        return result
+        return with_names(result, given, options)
 
     def _run_in_process(self, given: Options, host: str, width: int) -> dict[str, t.Any]:
         variables: dict[str, t.Any] = {}
@@ -130,6 +131,7 @@ class OperationAction(ActionBase):
             result = {"failed": True, "msg": refusal_of(validated, self._task.action)}
             if not validated.error_messages:
                 result = self._result(params, Progress(host, hidden, width, is_silent=self._task.no_log))
+        result = with_names(result, given, options)
         return t.cast(dict[str, t.Any], remove_values({**result, "invocation": {"module_args": params}}, hidden))
 
     def _result(self, params: Mapping[str, t.Any], progress: Progress) -> dict[str, t.Any]:
@@ -212,6 +214,15 @@ def files_of(given: Options) -> dict[str, str]:
     """The options that name files."""
     named = {option: given[option] for option in FILE_OPTIONS if isinstance(given.get(option), str)}
     return {option: name for option, name in named.items() if name and is_path(name)}
+
+
+def with_names(result: dict[str, t.Any], given: Options, handed: Options) -> dict[str, t.Any]:
+    """The result with the names of files as they were given, where a command is shown; the operation got what was found."""
+    texts = {key: result[key] for key in ("next", "markdown") if key in result}
+    for option, path in files_of(given).items():
+        found, named = variable(option, handed[option]), variable(option, path)
+        texts = {key: text.replace(found, named) for key, text in texts.items()}
+    return {**result, **texts}
 
 
 def content_of(option: str, path: str, found: Found) -> t.Any:

@@ -40,7 +40,7 @@ def compared(result: Json) -> Json:
 def every_way_to_end(world: World) -> list[Json]:
     """Tasks of every module: done, refused, failed, and wrongly asked for."""
     upgrade = {"version": TO, "manifest": str(world.manifests[TO])}
-    skipping = {"version": "v1.9.0", "manifest": str(world.manifests[TO])}
+    skipping = {"version": "v1.9.0", "path": ["v1.9.0"], "manifest": str(world.manifests[TO])}
     return [
         {INFO: {}},
         {INFO: {}, "vars": {"ansible_inject_invocation": True}},

@@ -28,14 +28,18 @@ def upgrade_command(params: Mapping[str, t.Any], argument_spec: Mapping[str, Map
     given = {
         name: params.get(name) for name, default in defaults.items() if params.get(name) not in (default, None, "")
     }
-    words = [f"kubevirt_{name}={_shown(name, value)}" for name, value in given.items() if isinstance(value, str)]
-    others = {f"kubevirt_{name}": value for name, value in given.items() if not isinstance(value, str)}
+    words = [variable(name, value) for name, value in given.items() if _fits(name, value)]
+    others = {f"kubevirt_{name}": value for name, value in given.items() if not _fits(name, value)}
     if others:
-        words.append(json.dumps(others))
-    variables = (f"-e {shlex.quote(word)}" for word in words)
-    return " ".join(["ansible-playbook kubevirt.lifecycle.upgrade", *variables])
+        words.append(f"-e {shlex.quote(json.dumps(others))}")
+    return " ".join(["ansible-playbook kubevirt.lifecycle.upgrade", *words])
 
 
-def _shown(option: str, value: str) -> str:
-    """A text of many lines does not fit into a command."""
-    return f"<{option}>" if is_text(value) else value
+def variable(option: str, value: t.Any) -> str:
+    """The option as an argument. What a file holds does not belong into a command: a text of many lines, or a kubeconfig."""
+    shown = value if isinstance(value, str) and not is_text(value) else f"<{option}>"
+    return f"-e {shlex.quote(f'kubevirt_{option}={shown}')}"
+
+
+def _fits(option: str, value: t.Any) -> bool:
+    return isinstance(value, str) or option == "kubeconfig"

@@ -30,6 +30,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils.operation_actio
     plain,
     refusal_of,
     width_for,
+    with_names,
 )
 
 
@@ -217,3 +218,14 @@ def test_the_lines_of_twenty_hosts_are_readable_one_below_the_other(monkeypatch:
     columns = {line.index("4/5") for line in screen.lines if not line.startswith("[cluster-17")}
     assert len(columns) == 1
     assert all(character.isprintable() for line in screen.lines for character in line)
+
+
+def test_a_command_names_a_file_as_it_was_given() -> None:
+    given = {"version": "v1.8.4", "kubeconfig": "config", "manifest": "operator.yaml", "gates": "my gates.yml"}
+    handed = {**given, "kubeconfig": {"users": []}, "manifest": "a: 1\nb: 2\n", "gates": "/tmp/decrypted"}
+    command = (
+        "run -e 'kubevirt_kubeconfig=<kubeconfig>' -e 'kubevirt_manifest=<manifest>' -e kubevirt_gates=/tmp/decrypted"
+    )
+    result = with_names({"next": command, "markdown": f"## Next\n{command}\n", "state": "healthy"}, given, handed)
+    named = "run -e kubevirt_kubeconfig=config -e kubevirt_manifest=operator.yaml -e 'kubevirt_gates=my gates.yml'"
+    assert result == {"next": named, "markdown": f"## Next\n{named}\n", "state": "healthy"}
