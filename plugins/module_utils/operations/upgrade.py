@@ -197,7 +197,9 @@ def _look_into_the_manifest(facts: Facts, leg: Leg, params: Params, *, is_one_of
 
 def _judge_permissions(api: Api, facts: Facts, legs: Sequence[Leg]) -> None:
     """Whether the operator that runs can make the hops that are its own to make."""
-    own = [leg for leg in legs if leg.method is Method.IMAGE_TAG and leg.manifest]
+    own = [
+        leg for leg in legs if leg.method is Method.IMAGE_TAG and leg.manifest and not arrived(facts, leg.wish.version)
+    ]
     if not own:
         return
     try:
