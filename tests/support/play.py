@@ -84,7 +84,7 @@ class Play:
             stderr=subprocess.STDOUT,
             text=True,
             env=self.environment({"ANSIBLE_LOCAL_TEMP": str(local)}),
-            process_group=0,
+            start_new_session=True,
         ) as process:
             try:
                 yield process
