@@ -181,7 +181,7 @@ def _around_the_pin(facts: Facts, wish: Wish, method: Method, applies: Sequence[
         return [*applies, *_tagging(facts, now, afterwards)]
     before = None if keeps_own_manifests(wish.version) and try_parse(now) != wish.version else now
     moves = _tagging(facts, before, afterwards)
-    waits = [Step("wait-operator", _operator_name(facts), f"until it is at {wish.version} and leads")] if moves else []
+    waits = [Step("wait-operator", facts.operator_name, f"until it is at {wish.version} and leads")] if moves else []
     return [*_tagging(facts, now, before), *applies, *waits, *moves]
 
 
@@ -195,10 +195,6 @@ def _tagging(facts: Facts, now: str | None, afterwards: str | None) -> list[Step
         else ("remove-image-tag", "KubeVirt follows its operator")
     )
     return [Step(action, facts.kubevirt_name, reason, before=before, after=after)]
-
-
-def _operator_name(facts: Facts) -> str:
-    return f"Deployment {facts.kubevirt_namespace}/virt-operator"
 
 
 def hop_of(facts: Facts, wish: Wish, method: Method, findings: Sequence[Finding]) -> list[dict[str, t.Any]]:
