@@ -38,8 +38,10 @@ def test_a_hybrid_is_refused_and_recognised_and_mended_and_so_are_missing_permis
     assert "kubevirt.hybrid" in running.playbook("status").stdout
     assert "[kubevirt.hybrid]" in without_a_write(running, FROM, method="image_tag").message
 
-    mended = upgraded(running, FROM, method="operator")
+    assert not has_the_objects_of_1_7(running)
+    mended = predicted_and_upgraded(running, FROM, method="operator")
     assert mended.code == 0, mended.message
+    assert has_the_objects_of_1_7(running)
     assert_arrived(running, FROM)
     assert tag(running) == FROM
     assert "kubevirt.hybrid" not in running.module("kubevirt_info", {}).finding_ids
@@ -57,7 +59,7 @@ def test_a_hybrid_is_refused_and_recognised_and_mended_and_so_are_missing_permis
     assert "Run with method: operator" in failed.message and "run the same again" not in failed.message
     assert seconds <= SECONDS_TO_FAIL
 
-    healed = upgraded(running, TO, method="operator")
+    healed = predicted_and_upgraded(running, TO, method="operator")
     assert healed.code == 0, healed.message
     assert_arrived(running, TO)
     assert tag(running) == TO
@@ -68,6 +70,22 @@ def upgraded(running: Lab, version: str, *, check: bool = False, **options: t.An
     return running.module(
         "kubevirt_upgrade", {"version": version, "manifest": lab("manifest", version), **options}, check=check
     )
+
+
+def predicted_and_upgraded(running: Lab, version: str, **options: t.Any) -> Result:
+    """A run, after one in check mode that writes nothing and predicts the same."""
+    position = running.audit_position()
+    predicted = upgraded(running, version, check=True, **options)
+    assert predicted.code == 0, predicted.message
+    assert mutating(running.audited(position)) == []
+    done = upgraded(running, version, **options)
+    assert (done.data["actions"], done.data["diff"]) == (predicted.data["actions"], predicted.data["diff"])
+    return done
+
+
+def has_the_objects_of_1_7(running: Lab) -> bool:
+    """Whether there is what the manifests of 1.7 have and those of 1.6 lack; images and versions alone do not tell."""
+    return running.succeeds("get", "secret", "kubevirt-virt-handler-migration-client-certs", "-n", "kubevirt")
 
 
 def without_a_write(running: Lab, version: str, **options: t.Any) -> Result:

@@ -108,6 +108,11 @@ class Facts:
         return f"{self.api}/namespaces/{self.kubevirt_namespace}/kubevirts/{self.kubevirt_metadata_name}"
 
     @property
+    def operator_name(self) -> str:
+        """``Deployment namespace/virt-operator``, whether it is there or not."""
+        return f"Deployment {self.kubevirt_namespace}/virt-operator"
+
+    @property
     def operator_declared(self) -> str | None:
         """The version that Deployment virt-operator asks for, or else the one that the operator reports."""
         declared = declared_version(self.operator) if self.operator else None

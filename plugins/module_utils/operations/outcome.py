@@ -71,8 +71,8 @@ class Outcome:
 def phase(report: Report, actions: Sequence[str], action: str) -> Report:
     """Reports lines as those of the phase of an action: which of how many, and the action's first word, in columns."""
     phases = list(dict.fromkeys(actions))
-    word = action.partition("-")[0]
-    return lambda line: report(f"{phases.index(action) + 1}/{len(phases)} {word:<8} {line}")
+    start = f"{phases.index(action) + 1}/{len(phases)} {action.partition('-')[0]:<8}"
+    return lambda line: report(f"{start} {line}")
 
 
 def refusal(findings: Sequence[Finding], accept: Sequence[str]) -> str:

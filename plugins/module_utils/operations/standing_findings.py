@@ -56,7 +56,7 @@ def findings_about_the_object(facts: Facts) -> list[Finding]:
         return [
             finding(
                 "kubevirt.operator-absent",
-                object=f"Deployment {facts.kubevirt_namespace}/virt-operator",
+                object=facts.operator_name,
                 cause="The KubeVirt object is there, its operator is not, so nobody would carry out the upgrade.",
                 fix="Look where it is: kubectl get deployment -A -l kubevirt.io=virt-operator. If it is in another namespace, this "
                 "KubeVirt object is in the wrong one: virt-operator ignores it, and it belongs beside the operator. If it is "

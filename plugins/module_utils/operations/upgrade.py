@@ -98,6 +98,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 Params = Mapping[str, t.Any]
 
+TAG_MOVES = ("set-image-tag", "remove-image-tag")
+
 
 def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Report) -> Outcome:
     """Bring KubeVirt's control plane to the wanted version, or say what speaks against it.
@@ -352,7 +354,7 @@ class _Execution:
             try:
                 if step.action == "apply":
                     self._api.apply(step.path, step.body, rehearse=True)
-                elif step.action == "set-image-tag":
+                elif step.action in TAG_MOVES:
                     patch = tag_patch(self._kubevirt(), _tag_after(step))
                     self._api.json_patch(self._facts.kubevirt_path, patch, rehearse=True)
             except ApiError as error:
@@ -364,8 +366,7 @@ class _Execution:
             "drain-migrations": self._drain,
             "apply": self._apply,
             "wait-operator": self._wait,
-            "set-image-tag": self._move_tag,
-            "remove-image-tag": self._move_tag,
+            **dict.fromkeys(TAG_MOVES, self._move_tag),
             "wait": self._wait,
             "restore-workload-updates": self._restore,
         }[step.action]
@@ -533,7 +534,7 @@ class _Execution:
             lines.append("VMs and their launchers were not touched.")
         if not any(one.id == "upgrade.rbac-escalation" for one in stopped.findings):  # the same again would fail again
             lines.append("To go on: run the same again.")
-        if written & {"apply", "set-image-tag", "remove-image-tag"}:
+        if written & {"apply", *TAG_MOVES}:
             lines.append(self._way_back(written))
         return "\n".join(lines)
 
@@ -544,7 +545,7 @@ class _Execution:
             target = try_parse(target_version(self._kubevirt()))
         except ClusterError:
             target = None
-        begun = target != running or not written.isdisjoint(("set-image-tag", "remove-image-tag"))
+        begun = target != running or not written.isdisjoint(TAG_MOVES)
         if running is None or begun or str(running) == self._plan.to_version:
             return f"The operator may have begun to move KubeVirt to {self._plan.to_version}; there is no supported way back."
         again = f"run the same with version: {running} and its manifest"

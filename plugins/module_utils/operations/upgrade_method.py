@@ -17,7 +17,6 @@ from enum import Enum
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import image_registry, keeps_own_manifests, kinds_unknown_to, loses_image_prefix
 from ..knowledge.manifest import Manifest, component_image_variables, declared_image_prefix
-from ..knowledge.objects import object_name
 from ..knowledge.permissions import HeldRoles, missing_permissions
 from ..knowledge.versions import Hop, Version, hop, try_parse
 from .observe import Facts
@@ -102,7 +101,7 @@ def findings_about_permissions(facts: Facts, wish: Wish, manifest: Manifest, hel
     return [
         finding(
             "upgrade.missing-permissions",
-            object=_name_of_the_operator(facts),
+            object=facts.operator_name,
             cause=f"virt-operator {facts.operator_declared} lacks {len(missing)} permissions that {wish.version} needs. Kubernetes "
             "lets nobody grant what he does not have, so it would stop halfway with DeploymentFailed.",
             evidence=listed(map(str, missing)),
@@ -115,7 +114,7 @@ def permissions_unread(facts: Facts, why: str) -> Finding:
     """That nobody can tell what the running operator may grant, and why."""
     return finding(
         "upgrade.missing-permissions",
-        object=_name_of_the_operator(facts),
+        object=facts.operator_name,
         cause="The roles of its service account cannot be read, so it cannot be told whether it may install another version.",
         evidence=why,
         fix="Run as a user who may list clusterrolebindings and rolebindings and read the roles that they name, or use method: "
@@ -126,7 +125,7 @@ def permissions_unread(facts: Facts, why: str) -> Finding:
 def _operator_unknown(facts: Facts) -> Finding:
     return finding(
         "version.unknown",
-        object=_name_of_the_operator(facts),
+        object=facts.operator_name,
         cause="It does not say which version it is, so nobody can tell what it would make of another one.",
         evidence=facts.operator_declared or "",
         fix="Set the environment variable KUBEVIRT_VERSION of its container to its version, such as v1.7.0.",
@@ -134,14 +133,13 @@ def _operator_unknown(facts: Facts) -> Finding:
 
 
 def _about_the_operator(facts: Facts, operator: Version, wish: Wish) -> list[Finding]:
-    if (
-        operator <= wish.version or facts.image_tag is None
-    ):  # without a pin KubeVirt is where its operator is, or on its way
+    # Without a pin KubeVirt is where its operator is, or on its way there.
+    if operator <= wish.version or facts.image_tag is None:
         return []
     return [
         finding(
             "version.downgrade",
-            object=_name_of_the_operator(facts),
+            object=facts.operator_name,
             cause=f"The operator is at {operator}, which is newer than {wish.version}.",
             fix=f"Use method: image_tag to bring KubeVirt itself to {wish.version}, or ask for {operator} or a later version.",
         )
@@ -184,7 +182,7 @@ def _about_the_tag(facts: Facts, operator: Version, wish: Wish, deployment: Obje
         return [
             finding(
                 "upgrade.makes-hybrid",
-                object=_name_of_the_operator(facts),
+                object=facts.operator_name,
                 cause=f"virt-operator {operator} would run the images of {wish.version} with its own manifests, permissions and "
                 "CRDs, and say that all is well.",
                 fix="Use method: operator.",
@@ -200,7 +198,7 @@ def _about_kinds(facts: Facts, operator: Version, wish: Wish) -> list[Finding]:
     return [
         finding(
             "upgrade.unknown-kinds",
-            object=_name_of_the_operator(facts),
+            object=facts.operator_name,
             cause=f"virt-operator {operator} does not know kinds that {wish.version} installs, and would begin again for ever "
             "without a word in the KubeVirt object.",
             evidence=listed(unknown),
@@ -216,7 +214,7 @@ def _about_images(facts: Facts, operator: Version, wish: Wish, deployment: Objec
         found.append(
             finding(
                 "upgrade.images-in-environment",
-                object=_name_of_the_operator(facts),
+                object=facts.operator_name,
                 cause="Its environment names images of components, and they win over spec.imageTag: those components would stay "
                 f"where they are, with the manifests of {wish.version}.",
                 evidence=listed(variables),
@@ -229,7 +227,7 @@ def _about_images(facts: Facts, operator: Version, wish: Wish, deployment: Objec
         found.append(
             finding(
                 "upgrade.image-prefix-lost",
-                object=_name_of_the_operator(facts),
+                object=facts.operator_name,
                 cause=f"Its image is called {prefix}virt-operator, and for another tag it would ask for {registry}/virt-operator:"
                 f"{wish.version}, without {prefix}.",
                 fix="Use method: operator, or put the image under that name into the registry too and accept this.",
@@ -254,7 +252,3 @@ def _pinned_registry(facts: Facts) -> str | None:
 def _pins(facts: Facts) -> str:
     registry = _pinned_registry(facts)
     return f"imageTag={facts.image_tag}" + (f", imageRegistry={registry}" if registry else "")
-
-
-def _name_of_the_operator(facts: Facts) -> str:
-    return object_name({**(facts.operator or {}), "kind": "Deployment"})

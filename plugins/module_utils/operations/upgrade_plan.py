@@ -159,7 +159,7 @@ def _about_what_stays(facts: Facts, wish: Wish, manifest: Manifest) -> list[Find
     return [
         finding(
             "upgrade.environment-set-by-hand",
-            object=object_name({**operator, "kind": "Deployment"}),
+            object=facts.operator_name,
             cause=f"Its environment names {listed(staying)}, set by hand. The manifest of {wish.version} does not have that, so it stays, "
             "and wins over the images of the manifest: parts of KubeVirt would not be of that version.",
             evidence=listed(seen),
@@ -210,7 +210,7 @@ def _around_the_pin(facts: Facts, wish: Wish, method: Method, applies: Sequence[
         return [*applies, *_tagging(facts, now, afterwards)]
     before = None if keeps_own_manifests(wish.version) and try_parse(now) != wish.version else now
     moves = _tagging(facts, before, afterwards)
-    waits = [Step("wait-operator", _operator_name(facts), f"until it is at {wish.version} and leads")] if moves else []
+    waits = [Step("wait-operator", facts.operator_name, f"until it is at {wish.version} and leads")] if moves else []
     return [*_tagging(facts, now, before), *applies, *waits, *moves]
 
 
@@ -224,10 +224,6 @@ def _tagging(facts: Facts, now: str | None, afterwards: str | None) -> list[Step
         else ("remove-image-tag", "KubeVirt follows its operator")
     )
     return [Step(action, facts.kubevirt_name, reason, before=before, after=after)]
-
-
-def _operator_name(facts: Facts) -> str:
-    return f"Deployment {facts.kubevirt_namespace}/virt-operator"
 
 
 def _about_health(facts: Facts, kubevirt: Object, wish: Wish) -> list[Finding]:

@@ -170,6 +170,18 @@ def test_fields_of_another_tool_are_moved_before_the_object_is_applied(run: Run)
     assert run.server.written == [DEPLOYMENT, DEPLOYMENT]
 
 
+@pytest.mark.parametrize(("pin", "afterwards"), [("keep", "v1.8.4"), ("remove", None)])
+def test_a_pin_is_moved_after_a_rehearsal(run: Run, pin: str, afterwards: str | None) -> None:
+    run.world.kubevirt["spec"]["imageTag"] = "v1.7.0"
+    run.world.kubevirt["status"]["operatorVersion"] = "v1.8.4"
+    run.world.apply_operator("v1.8.4")
+    run.world.rolled_out()
+    done = run(pin=pin, wait=False)
+    assert not done.failure
+    assert (run.server.rehearsed, run.server.written) == ([KUBEVIRT], [KUBEVIRT])
+    assert run.kubevirt["spec"].get("imageTag") == afterwards
+
+
 def test_a_rejected_rehearsal_changes_nothing(run: Run) -> None:
     run.world.set_methods("LiveMigrate")
     run.server.refuses[DEPLOYMENT] = (403, "user may not patch deployments")
