@@ -185,7 +185,7 @@ def _check_stop(version: Version, releases: Releases, *, after: Version) -> None
     if reason := releases.withdrawn.get(str(version)):
         raise PathRefused(
             "version.withdrawn",
-            reason,
+            f"KubeVirt {version} was withdrawn: {reason}",
             f"Ask for {latest}." if latest and latest > after else "Ask for a release that was not withdrawn.",
         )
     if releases.offers(version):

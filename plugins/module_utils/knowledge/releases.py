@@ -100,7 +100,7 @@ class Releases:
 
 
 WITHDRAWN: Mapping[str, str] = {
-    "v0.47.0": "It prevented updates; v0.47.1 replaces it (kubevirt/kubevirt#6565, #6775).",
+    "v0.47.0": "it prevented updates; v0.47.1 replaces it (kubevirt/kubevirt#6565, #6775).",
 }
 
 # From this minor on, the support matrix says which Kubernetes versions each is for.

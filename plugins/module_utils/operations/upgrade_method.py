@@ -73,7 +73,7 @@ def findings_of_the_method(facts: Facts, wish: Wish, method: Method) -> list[Fin
         return []
     operator = facts.operator_version
     if operator is None:
-        return [_operator_unknown(facts)]
+        return [_operator_unknown(facts)] if method is Method.IMAGE_TAG else []
     found = _about_a_hybrid(facts, operator, wish, method)
     if method is Method.OPERATOR:
         return [*found, *_about_the_operator(facts, operator, wish), *_about_pins(facts, operator, wish)]

@@ -225,7 +225,7 @@ def test_from_a_minor_that_is_not_known_to_one_that_is() -> None:
             "v0.47.0",
             "{}",
             "version.withdrawn",
-            "It prevented updates; v0.47.1 replaces it (kubevirt/kubevirt#6565, #6775).",
+            "KubeVirt v0.47.0 was withdrawn: it prevented updates; v0.47.1 replaces it (kubevirt/kubevirt#6565, #6775).",
             "Ask for v0.47.1.",
         ),
         (
@@ -233,7 +233,7 @@ def test_from_a_minor_that_is_not_known_to_one_that_is() -> None:
             "v1.10.0",
             f"{NEXT_MINOR}\nwithdrawn: {{v1.10.0: It loses disks.}}",
             "version.withdrawn",
-            "It loses disks.",
+            "KubeVirt v1.10.0 was withdrawn: It loses disks.",
             "Ask for a release that was not withdrawn.",
         ),
         (
@@ -355,7 +355,7 @@ def test_a_given_path_may_take_patches_and_versions_that_are_not_the_latest() ->
             ["v0.47.0", "v0.48.1"],
             "{}",
             "version.withdrawn",
-            "It prevented updates; v0.47.1 replaces it (kubevirt/kubevirt#6565, #6775).",
+            "KubeVirt v0.47.0 was withdrawn: it prevented updates; v0.47.1 replaces it (kubevirt/kubevirt#6565, #6775).",
             "Ask for v0.47.1.",
         ),
         (

@@ -119,6 +119,7 @@ class TestFindings:
             ("v1.5.3", "v1.6.6", "v1.5.3", "v1.6.6", "image_tag", ["kubevirt.hybrid"]),
             ("v0.54.0", "v0.54.0", None, "v0.55.2", "image_tag", ["upgrade.unknown-kinds"]),
             ("v1.7.0", "latest", None, "v1.8.4", "image_tag", ["version.unknown"]),
+            ("v1.7.0", "latest", None, "v1.8.4", "operator", []),
             ("v1.7.0", "v1.7.0", "v1.7.0", "v1.8.4", "operator", []),
             ("v1.7.0", "v1.8.4", "v1.7.0", "v1.7.4", "operator", ["version.downgrade"]),
             ("v1.5.3", "v1.5.3", "v1.5.3", "v1.6.6", "operator", []),
