@@ -17,7 +17,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors 
     NotFound,
     Unreachable,
 )
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import execution
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import Outcome
 
 World = t.Any  # tests/unit/operations/conftest.py
@@ -64,7 +64,7 @@ def stopped(world: World, error: Exception, *, writes: int = 0, drains: bool = F
     plan = world.plan()
     steps = tuple(step for step in plan.steps if drains or step.action != "drain-migrations")
     outcome = Outcome({}, "healthy")
-    run = upgrade._Execution(
+    run = execution.Execution(
         t.cast(t.Any, BreakingApi(world, error, writes)),
         world.facts(),
         dataclasses.replace(plan, steps=steps),
@@ -149,7 +149,7 @@ def test_the_methods_are_put_back_although_the_webhook_fails_for_a_moment(
     clock.pause = clock.pauses.append
     api = t.cast(t.Any, FailingOnce(world, WEBHOOK, failures))
     outcome = Outcome({}, "healthy")
-    run = upgrade._Execution(api, world.facts(), world.plan(), {}, outcome, clock, lambda _line: None)
+    run = execution.Execution(api, world.facts(), world.plan(), {}, outcome, clock, lambda _line: None)
     if put_back:
         assert run._release(restore=True)
         assert len(clock.pauses) == failures

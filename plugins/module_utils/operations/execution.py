@@ -1,0 +1,313 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. Carrying out the plan of one hop, step by step, with an account of what was changed."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Mapping, Sequence
+
+from ..cluster.api import Api, Json
+from ..cluster.clock import Clock
+from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound, Unreachable
+from ..cluster.watch import Picture
+from ..knowledge import field_ownership, releases, workload_updates
+from ..knowledge.conditions import target_version
+from ..knowledge.findings import Finding, finding
+from ..knowledge.image_tag import tag_patch
+from ..knowledge.versions import try_parse
+from .hop import HopJudge, migrations_finished, migrations_source, sources
+from .observe import Facts, observe
+from .outcome import Outcome, Report, listed, mistake, phase, told
+from .standing_findings import findings_about_workloads
+from .upgrade_plan import Plan, Step, actions_of, diff_of
+from .upgrade_wish import running_version
+from .waiting import Limits, Waited, wait_for
+
+REHEARSAL = "rehearse"
+HOLD = 15.0
+"""Seconds for which the hop must stay done before it counts as done."""
+QUIET = 5.0
+"""Seconds without a live migration after the methods were emptied, for virt-controller to have seen it."""
+ATTEMPTS = 5
+"""How often a write is made again from a fresh read when somebody else changed the object in between."""
+WEBHOOK_PAUSE = 10.0
+"""Seconds before the methods are put back again when virt-operator's webhook could not be asked."""
+TAG_MOVES = ("set-image-tag", "remove-image-tag")
+
+Params = Mapping[str, t.Any]
+
+
+class Stopped(Exception):
+    """The run cannot go on; the findings say why."""
+
+    def __init__(self, *findings: Finding, words: str = "") -> None:
+        super().__init__(words)
+        self.findings = findings
+        self.words = words
+
+
+class Execution:
+    """Carrying out a plan, step by step, and keeping account of what was changed."""
+
+    def __init__(
+        self, api: Api, facts: Facts, plan: Plan, params: Params, outcome: Outcome, clock: Clock, report: Report
+    ) -> None:
+        self._api = api
+        self._facts = facts
+        self._plan = plan
+        self._params = params
+        self._outcome = outcome
+        self._clock = clock
+        self._report = self._tell = report
+        self._written: list[Step] = []
+        self._in_doubt: Step | None = None
+
+    def run(self, against: Sequence[Finding]) -> None:
+        """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
+        findings = [*against]
+        try:
+            actions = [REHEARSAL, *(step.action for step in self._plan.steps)]
+            self._tell = phase(self._report, actions, REHEARSAL)
+            self._tell("every write once as a dry run (if this run is stopped, start it again: it goes on)")
+            self._rehearse()
+            for step in self._plan.steps:
+                self._tell = phase(self._report, actions, step.action)
+                self._tell(f"{step.object} ({step.reason})")
+                self._carry_out(step)
+        except Stopped as stopped:
+            findings = [*stopped.findings, *findings]
+            self._outcome.failure = self._failure(stopped)
+        except ClusterError as error:
+            self._outcome.failure = self._failure(Stopped(words=str(error)))
+        except Exception as error:  # whatever it is: it must not hide what was changed
+            self._outcome.failure = self._failure(Stopped(words=mistake(error)))
+        self._outcome.changed = bool(self._written)
+        if self._outcome.failure:
+            self._outcome.diff, self._outcome.actions = diff_of(self._written), actions_of(self._written)
+        try:
+            facts = observe(self._api, self._facts.cluster)
+        except ClusterError:
+            self._outcome.state, self._outcome.findings = "unknown", findings
+        else:
+            self._outcome.state, self._outcome.findings = facts.state, [*findings, *findings_about_workloads(facts)]
+
+    def _rehearse(self) -> None:
+        """Every write once with dry run, so that a missing permission is found before the first change."""
+        if any(step.action == "hold-workload-updates" for step in self._plan.steps):
+            self._api.json_patch(
+                self._facts.kubevirt_path, workload_updates.holding_patch(self._kubevirt()), rehearse=True
+            )
+        for step in self._plan.steps:
+            try:
+                if step.action == "apply":
+                    self._api.apply(step.path, step.body, rehearse=True)
+                elif step.action in TAG_MOVES:
+                    patch = tag_patch(self._kubevirt(), _tag_after(step))
+                    self._api.json_patch(self._facts.kubevirt_path, patch, rehearse=True)
+            except ApiError as error:
+                raise Stopped(words=f"{step.object} would be rejected: {error}") from error
+
+    def _carry_out(self, step: Step) -> None:
+        how = {
+            "hold-workload-updates": self._hold,
+            "drain-migrations": self._drain,
+            "apply": self._apply,
+            "wait-operator": self._wait,
+            **dict.fromkeys(TAG_MOVES, self._move_tag),
+            "wait": self._wait,
+            "restore-workload-updates": self._restore,
+        }[step.action]
+        try:
+            how(step)
+        except ClusterError as error:
+            in_doubt = isinstance(error, Unreachable) or (
+                isinstance(error, ApiError) and error.status >= 500 and not error.of_webhook
+            )
+            if in_doubt and step.writes and step not in self._written:
+                self._written.append(step)
+                self._in_doubt = step
+            raise
+
+    def _kubevirt(self) -> Json:
+        return self._api.get(self._facts.kubevirt_path)
+
+    def _hold(self, step: Step) -> None:
+        self._api.json_patch(self._facts.kubevirt_path, workload_updates.holding_patch(self._kubevirt()))
+        self._written.append(step)
+
+    def _drain(self, _step: Step) -> None:
+        seconds = self._params["migration_drain_timeout"]
+        try:
+            with Picture(self._api, [migrations_source(self._facts)]) as picture:
+                waited = wait_for(
+                    picture,
+                    migrations_finished,
+                    Limits(deadline=seconds, stall=seconds, hold=QUIET if self._written else 0.0),
+                    clock=self._clock,
+                    report=self._tell,
+                )
+        except NotFound:  # without the kind there is no live migration
+            return
+        if waited.end != "done" and "workloads.migrations-in-flight" not in self._params["accept"]:
+            if self._written and self._release(restore=True):  # only the hold was written so far
+                self._written.clear()
+            raise Stopped(
+                finding(
+                    "workloads.migrations-in-flight",
+                    object=self._facts.kubevirt_name,
+                    cause=f"Live migrations did not finish within {seconds} s, and the roll-out of virt-handler would break them.",
+                    evidence=listed(waited.missing),
+                    fix="Let them finish or delete them (kubectl delete vmim), then run again.",
+                )
+            )
+
+    def _apply(self, step: Step) -> None:
+        taken_over = self._take_over(step.path)
+        if taken_over:
+            self._written.append(step)
+        self._api.apply(step.path, step.body)
+        if not taken_over:
+            self._written.append(step)
+
+    def _take_over(self, path: str) -> bool:
+        """Move the fields that one-shot tools left behind to our field manager; whether there were any."""
+        for _attempt in range(ATTEMPTS):
+            live = self._api.get_or_none(path)
+            entries = field_ownership.migrated(live) if live else None
+            if live is None or entries is None:
+                return False
+            version = live["metadata"]["resourceVersion"]
+            try:
+                self._api.json_patch(
+                    path,
+                    [
+                        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+                        {"op": "replace", "path": "/metadata/managedFields", "value": entries},
+                    ],
+                )
+            except Conflict:
+                continue
+            return True
+        raise Stopped(words=f"{path} changes faster than its field managers can be moved. Find out who writes to it.")
+
+    def _wait(self, step: Step) -> None:
+        only_operator = step.action == "wait-operator"
+        hold = 0.0 if only_operator else HOLD
+        limits = Limits(self._params["wait_timeout"], self._params["stall_timeout"], hold)
+        self._until_settled(limits, only_operator=only_operator)
+
+    def _move_tag(self, step: Step) -> None:
+        self._edit_kubevirt(lambda kubevirt: tag_patch(kubevirt, _tag_after(step)))
+        self._written.append(step)
+
+    def _restore(self, step: Step) -> None:
+        if self._release(restore=self._params["workload_methods_after"] == "restore"):
+            self._written.append(step)
+            if self._params["wait"]:
+                self._until_settled(Limits(self._params["stall_timeout"], self._params["stall_timeout"]))
+
+    def _release(self, *, restore: bool) -> bool:
+        """End the hold on the workload update methods; False when another run has done so meanwhile."""
+
+        def release(kubevirt: Json) -> workload_updates.Patch | None:
+            if workload_updates.held_methods(kubevirt) is None:
+                return None
+            wanted = workload_updates.methods_afterwards(kubevirt, restore=restore)
+            return workload_updates.releasing_patch(kubevirt, wanted)
+
+        return self._edit_kubevirt(release)
+
+    def _edit_kubevirt(self, patch_of: Callable[[Json], list[dict[str, t.Any]] | None]) -> bool:
+        """Patch the KubeVirt object as it is now, and again where somebody else was quicker; False when nothing is to be done."""
+        for attempt in range(1, ATTEMPTS + 1):
+            patch = patch_of(self._kubevirt())
+            if patch is None:
+                return False
+            try:
+                self._api.json_patch(self._facts.kubevirt_path, patch)
+            except Conflict:
+                continue
+            except ApiError as error:
+                # virt-operator's own; while its certificate is renewed it fails for a moment (kubevirt/kubevirt#4698, #15210)
+                if not error.of_webhook or attempt == ATTEMPTS:
+                    raise
+                self._clock.pause(WEBHOOK_PAUSE)
+                continue
+            return True
+        raise Stopped(
+            words=f"{self._facts.kubevirt_name} changes faster than it can be written. Find out who writes to it."
+        )
+
+    def _until_settled(self, limits: Limits, *, only_operator: bool = False) -> None:
+        judge = HopJudge(self._facts.kubevirt_metadata_name, self._plan.to_version, only_operator=only_operator)
+        with Picture(self._api, sources(self._facts)) as picture:
+            waited = wait_for(picture, judge, limits, clock=self._clock, report=self._tell)
+        if waited.end != "done":
+            raise Stopped(self._why_not(waited, limits))
+
+    def _why_not(self, waited: Waited, limits: Limits) -> Finding:
+        if waited.failure is not None:
+            return waited.failure
+        seconds = limits.stall if waited.end == "stalled" else limits.deadline
+        first = waited.missing[0] if waited.missing else "it did not stay done"
+        return finding(
+            "upgrade.stalled" if waited.end == "stalled" else "upgrade.timeout",
+            object=self._facts.kubevirt_name,
+            cause=f"Nothing moved for {seconds:.0f} s; waiting for: {first}."
+            if waited.end == "stalled"
+            else f"Not done within {seconds:.0f} s; waiting for: {first}.",
+            evidence=listed(waited.missing, most=10),
+            fix=f"Look at what it waits for (kubectl get pods -n {self._facts.kubevirt_namespace}), mend it, and run again: "
+            "the run goes on from here.",
+        )
+
+    def _failure(self, stopped: Stopped) -> str:
+        lines = [f"The upgrade to {self._plan.to_version} stopped."]
+        lines += [told(one) for one in stopped.findings]
+        if stopped.words:
+            lines.append(stopped.words)
+        if not self._written:
+            return "\n".join([*lines, "Nothing was changed."])
+        lines.append(f"Changed so far: {listed((step.object for step in self._written), most=20)}.")
+        if self._in_doubt:
+            lines.append(f"The server did not say whether {self._in_doubt.object} was changed; the next run looks.")
+        written = {step.action for step in self._written}
+        if "hold-workload-updates" in written and "restore-workload-updates" not in written:
+            lines.append(
+                "The workload update methods are held empty, remembered in an annotation of the KubeVirt object; the next run "
+                "that finishes puts them back."
+            )
+        if "restore-workload-updates" not in written:  # from then on virt-controller may move them
+            lines.append("VMs and their launchers were not touched.")
+        if not any(one.id == "upgrade.rbac-escalation" for one in stopped.findings):  # the same again would fail again
+            lines.append("To go on: run the same again.")
+        if written & {"apply", *TAG_MOVES}:
+            lines.append(self._way_back(written))
+        return "\n".join(lines)
+
+    def _way_back(self, written: set[str]) -> str:
+        """How to put the previous operator back, as long as the new one has not begun to move its operands."""
+        running = running_version(self._facts)
+        try:
+            target = try_parse(target_version(self._kubevirt()))
+        except ClusterError:
+            target = None
+        begun = target != running or not written.isdisjoint(TAG_MOVES)
+        if running is None or begun or str(running) == self._plan.to_version:
+            return f"The operator may have begun to move KubeVirt to {self._plan.to_version}; there is no supported way back."
+        again = f"run the same with version: {running} and its manifest"
+        if (self._facts.registry, self._facts.kubevirt_namespace) != (releases.REGISTRY, releases.NAMESPACE):
+            # KubeVirt's own manifest would move it to another registry or namespace.
+            return f"To go back (KubeVirt itself is still at {running}): {again}."
+        return (
+            f"To go back (KubeVirt itself is still at {running}), apply the previous manifest, this or your own copy:\n"
+            f"  kubectl apply --server-side --force-conflicts --field-manager={field_ownership.FIELD_MANAGER} "
+            f"-f {releases.manifest_url(running)}\nor {again}."
+        )
+
+
+def _tag_after(step: Step) -> str | None:
+    return (step.after or {}).get("imageTag")
