@@ -147,9 +147,7 @@ class Api:
         except NotFound:
             return []
 
-    def snapshot(
-        self, path: str, *, label_selector: str = "", patience: float = PATIENCE
-    ) -> tuple[list[Json], str]:
+    def snapshot(self, path: str, *, label_selector: str = "", patience: float = PATIENCE) -> tuple[list[Json], str]:
         """All objects of the collection, and the resourceVersion to watch from. ``patience``: seconds for each page."""
         items: list[Json] = []
         version = ""
@@ -241,9 +239,7 @@ class Api:
             raise _error("GET", path, response.status, response.read(decode_content=True))
         return Watching(response, path)
 
-    def _pages(
-        self, path: str, label_selector: str, metadata_only: bool, patience: float = PATIENCE
-    ) -> Iterator[Json]:
+    def _pages(self, path: str, label_selector: str, metadata_only: bool, patience: float = PATIENCE) -> Iterator[Json]:
         query = _selecting(label_selector) | {"limit": PAGE}
         accept = _METADATA_ONLY if metadata_only else "application/json"
         page = _with_items(self._read(path, query, accept=accept, patience=patience))

@@ -112,9 +112,7 @@ def connect(params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock) -> A
             )
         return renewed
 
-    return Api(
-        login.pool, endpoint, login.headers, check_mode=check_mode, clock=clock, log_in_again=log_in_again
-    )
+    return Api(login.pool, endpoint, login.headers, check_mode=check_mode, clock=clock, log_in_again=log_in_again)
 
 
 def _log_in(source: Mapping[str, t.Any]) -> tuple[str, Login]:
@@ -421,7 +419,9 @@ def _expanded(path: str | None) -> str | None:
 
 def _settings(configuration: t.Any) -> t.Any:
     """What is to be sent for the login; the hook is that of a kubeconfig, and may run a command."""
-    return _in_time(configuration.auth_settings) if configuration.refresh_api_key_hook else configuration.auth_settings()
+    return (
+        _in_time(configuration.auth_settings) if configuration.refresh_api_key_hook else configuration.auth_settings()
+    )
 
 
 def _headers(configuration: t.Any, source: Mapping[str, t.Any]) -> list[tuple[str, str]]:

@@ -257,7 +257,8 @@ class Execution:
         for _attempt in range(ATTEMPTS):
             patch = patch_of(self._kubevirt())
             if patch is None:
-                return self._unsure
+                ours, self._unsure = self._unsure, False
+                return ours
             try:
                 self._api.json_patch(self._facts.kubevirt_path, patch)
             except Conflict as error:
@@ -336,7 +337,7 @@ class Execution:
         )
 
 
-def _at_version_of(live: Json | None, body: Json) -> Json:
+def _at_version_of(live: Json | None, body: Params) -> Params:
     """The body with a precondition: that the object is as it was just read."""
     if live is None:
         return body

@@ -270,7 +270,9 @@ class TestWriting:
         assert server.asked == []
 
 
-WEBHOOK = 'Internal error occurred: failed calling webhook "kubevirt-update-validator.kubevirt.io": failed to call webhook: '
+WEBHOOK = (
+    'Internal error occurred: failed calling webhook "kubevirt-update-validator.kubevirt.io": failed to call webhook: '
+)
 TESTING = [{"op": "test", "path": "/a", "value": 1}]
 AT_VERSION = {"metadata": {"name": "a", "resourceVersion": "7"}}
 
@@ -327,7 +329,9 @@ def test_what_is_sent_again_after_what(api: Api, server: Server, clock: QuickClo
         answered = CALLS[call](api)
     except ApiError as error:
         assert (again, str(error.status)) == (False, end)
-        assert error.in_doubt == (call in WITHOUT_PRECONDITION and error.status >= 500 or end == "501" and call not in ("get", "rehearsal"))
+        assert error.in_doubt == (
+            call in WITHOUT_PRECONDITION and error.status >= 500 or end == "501" and call not in ("get", "rehearsal")
+        )
     except Unreachable as error:
         assert (again, end in UNCLEAR, error.in_doubt) == (False, True, True)
     else:
@@ -379,7 +383,11 @@ class TestInDoubt:
                 call(api)
             assert not caught.value.in_doubt
 
-    def test_a_server_that_refuses_the_connection_got_nothing(self, api: Api, server: Server, clock: QuickClock) -> None:
+    def test_a_server_that_refuses_the_connection_got_nothing(
+        self, api: Api, server: Server, clock: QuickClock
+    ) -> None:
+        server.answer({}, Connection="close")
+        api.get("/known")
         server.close()
         with pytest.raises(NotSent, match="refused") as caught:
             APPLY(api)
