@@ -15,6 +15,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 BOUNDS = {
+    (
+        "module_utils/cluster/api.py",
+        "Api._body",
+    ): "at the end of the patience with the request, however slowly the answer comes",
     ("module_utils/cluster/api.py", "Api._pages"): "each page is a further one of a list, which the server ends",
     ("module_utils/cluster/api.py", "Api._repeated"): "Patience.bear() raises when the patience with the request ends",
     (

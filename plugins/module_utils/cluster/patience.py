@@ -50,12 +50,12 @@ class Patience:
         """Seconds until the end."""
         return max(self._ends - self._clock.now(), 0.0)
 
-    def bear(self, error: ClusterError) -> None:
-        """Pause until the next attempt; raises ``error`` where there is to be none."""
+    def bear(self, error: ClusterError, *, may_pass: bool = True) -> None:
+        """Pause until the next attempt; raises ``error`` where there is to be none, because it cannot pass or the patience ends."""
         self._attempts += 1
         self.in_doubt = self.in_doubt or is_unclear(error)
         pause = _pause(self._attempts, error)
-        if self._clock.now() + pause >= self._end_after(error):
+        if not may_pass or self._clock.now() + pause >= self._end_after(error):
             raise error
         self._clock.pause(pause)
 

@@ -17,8 +17,10 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api imp
     Login,
     WriteInCheckMode,
 )
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import (
     ApiError,
+    ClusterError,
     Conflict,
     Expired,
     Forbidden,
@@ -138,6 +140,20 @@ class TestReading:
             api.get("/x")
         assert (len(server.asked), clock.pauses) == (1, [])
 
+    def test_an_answer_that_trickles_is_given_up(self, server: Server) -> None:
+        class Passing(Clock):
+            seconds = 0.0
+
+            def now(self) -> float:
+                self.seconds += 20
+                return self.seconds
+
+        server.answer([b" "] * 100 + [b"{}"])
+        with urllib3.PoolManager() as pool:
+            api = Api(pool, server.endpoint, list, check_mode=False, clock=Passing())
+            with pytest.raises(Unreachable, match="came too slowly"):
+                api.get("/x")
+
     @pytest.mark.parametrize("body", [b"<html>Log in</html>", b"", b"ok \xff"])
     def test_something_else_than_an_api_server(self, api: Api, server: Server, clock: QuickClock, body: bytes) -> None:
         server.answer(body)
@@ -247,14 +263,21 @@ class TestWriting:
         api.apply("/x", POD, rehearse=True)
         assert asked == [0, 1]
 
-    def test_what_the_guard_says_ends_the_write(self, api: Api, server: Server) -> None:
+    @pytest.mark.parametrize(
+        "error",
+        [Conflict("PUT", "/lease", 409, "Conflict", "another run holds it"), Unreachable("another run holds it")],
+    )
+    def test_what_the_guard_says_ends_the_write(self, api: Api, server: Server, error: ClusterError) -> None:
+        server.answer({})
+        api.get("/known")
+
         def guard() -> None:
-            raise Conflict("PUT", "/lease", 409, "Conflict", "another run holds it")
+            raise error
 
         api.guard = guard
-        with pytest.raises(Conflict, match="another run holds it") as caught:
-            api.apply("/x", POD)
-        assert (server.asked, caught.value.in_doubt) == ([], False)
+        with pytest.raises(type(error), match="another run holds it") as caught:
+            PATCH_WITH_TEST(api)
+        assert (len(server.asked), caught.value.in_doubt) == (1, False)
 
     @pytest.mark.parametrize("rehearse", [False, True])
     def test_in_check_mode_nothing_is_sent(self, checking: Api, server: Server, rehearse: bool) -> None:
