@@ -47,6 +47,7 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or each answer waits for the client's acknowledgement of its head
 
             def do_GET(self) -> None:
                 server._serve(self)
