@@ -36,6 +36,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors 
     Unreachable,
 )
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.patience import (
+    LAST_PATIENCE,
     LOGIN_PATIENCE,
     LONGEST_PAUSE,
     LONGEST_RETRY_AFTER,
@@ -139,6 +140,24 @@ class TestReading:
             api.get("/x")
         assert 10 < len(server.asked) < 60
 
+    def test_a_server_that_stays_away_is_not_waited_for_as_long_again(
+        self, api: Api, server: Server, clock: QuickClock
+    ) -> None:
+        server.answer(POD).reset()
+        api.get("/x")
+        for least, most in ((LAST_PATIENCE, PATIENCE), (0, LAST_PATIENCE + LONGEST_PAUSE), (0, LAST_PATIENCE)):
+            started = clock.now()
+            with pytest.raises(Unreachable):
+                api.get("/x")
+            assert least < clock.now() - started <= most
+        server.answers[:] = []
+        server.answer(POD).reset()
+        api.get("/x")
+        started = clock.now()
+        with pytest.raises(Unreachable):
+            api.get("/x")
+        assert clock.now() - started > LAST_PATIENCE, "it was back in between"
+
     def test_an_address_that_never_answered_is_told_at_once(self, api: Api, server: Server, clock: QuickClock) -> None:
         server.reset()
         with pytest.raises(Unreachable):
@@ -159,7 +178,7 @@ class TestReading:
             with pytest.raises(Unreachable, match="came too slowly"):
                 api.get("/x")
 
-    @pytest.mark.parametrize("body", [b"<html>Log in</html>", b"", b"ok \xff"])
+    @pytest.mark.parametrize("body", [b"<html>Log in</html>", b"", b"ok \xff", b"null", b"[]"])
     def test_something_else_than_an_api_server(self, api: Api, server: Server, clock: QuickClock, body: bytes) -> None:
         server.answer(body)
         with pytest.raises(Unreachable, match=r"not JSON.*Kubernetes API server, or a proxy"):
