@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import typing as t
@@ -50,7 +51,8 @@ class Server:
             disable_nagle_algorithm = True  # or each answer waits for the client's acknowledgement of its head
 
             def do_GET(self) -> None:
-                server._serve(self)
+                with contextlib.suppress(ConnectionError):  # the client has gone
+                    server._serve(self)
 
             do_PATCH = do_POST = do_PUT = do_DELETE = do_GET
 
