@@ -27,6 +27,8 @@ except ImportError:  # comes with kubernetes; connection.py reports what is miss
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
+# For cleaning up after a signal.
+HURRIED_TIMEOUT = 1.0
 # The server ends a watch by itself; one that is silent for longer than this afterwards is dead.
 WATCH_GRACE = 15.0
 PAGE = 500
@@ -61,6 +63,10 @@ class Api:
         headers: Gives the headers that log us in.
         check_mode: True makes every write a WriteInCheckMode error.
         clock: Measures pauses between attempts.
+
+    Attributes:
+        guard: Called before every write that is no rehearsal; may raise a ClusterError.
+        hurried: If not 0, the seconds for every later request, which is then sent only once.
     """
 
     def __init__(
@@ -74,6 +80,8 @@ class Api:
     ) -> None:
         self.endpoint = endpoint
         self.requests = 0
+        self.guard: Callable[[], None] = lambda: None
+        self.hurried = 0.0
         self._pool = pool
         self._headers = headers
         self._check_mode = check_mode
@@ -141,14 +149,27 @@ class Api:
         query: Json = {"fieldManager": FIELD_MANAGER, "force": "true"}
         if rehearse:
             query["dryRun"] = "All"
-        return self._write("PATCH", path, body, "application/apply-patch+yaml", query)
+        return self._write("PATCH", path, body, "application/apply-patch+yaml", query, rehearse=rehearse)
 
     def json_patch(self, path: str, operations: Sequence[Mapping[str, t.Any]], *, rehearse: bool = False) -> Json:
         """A JSON patch. Begin it with a ``test``, so that it is a Conflict when the object changed in between."""
         query: Json = {"fieldManager": FIELD_MANAGER}
         if rehearse:
             query["dryRun"] = "All"
-        return self._write("PATCH", path, operations, "application/json-patch+json", query)
+        return self._write("PATCH", path, operations, "application/json-patch+json", query, rehearse=rehearse)
+
+    def create(self, path: str, body: Mapping[str, t.Any]) -> Json:
+        """A new object in the collection at ``path``; a Conflict where one of that name is there."""
+        return self._write("POST", path, body, "application/json", {"fieldManager": FIELD_MANAGER})
+
+    def replace(self, path: str, body: Mapping[str, t.Any]) -> Json:
+        """The object at ``path`` as a whole; with a resourceVersion it is a Conflict when it changed in between."""
+        return self._write("PUT", path, body, "application/json", {"fieldManager": FIELD_MANAGER})
+
+    def delete(self, path: str, *, uid: str, resource_version: str) -> Json:
+        """Delete the object at ``path``; a Conflict when it is another one by now, or another version."""
+        body = {"preconditions": {"uid": uid, "resourceVersion": resource_version}}
+        return self._write("DELETE", path, body, "application/json", {})
 
     def watch(self, path: str, *, resource_version: str, seconds: int, label_selector: str = "") -> Watching:
         """The changes of the collection at ``path`` after ``resource_version``, for at most ``seconds``."""
@@ -173,23 +194,35 @@ class Api:
             yield page
 
     def _read(self, path: str, query: Mapping[str, t.Any] | None = None, *, accept: str = "application/json") -> Json:
-        for attempt in range(1, ATTEMPTS + 1):
+        attempts = 1 if self.hurried else ATTEMPTS
+        for attempt in range(1, attempts + 1):
             try:
                 response = self._send("GET", path, query or {}, accept=accept)
             except Unreachable:
-                if attempt == ATTEMPTS or not self._answered:  # a wrong address: say so at once
+                if attempt == attempts or not self._answered:  # a wrong address: say so at once
                     raise
                 self._clock.pause(_pause(attempt, None))
                 continue
-            if response.status in BUSY and attempt < ATTEMPTS:
+            if response.status in BUSY and attempt < attempts:
                 self._clock.pause(_pause(attempt, response.headers.get("Retry-After")))
                 continue
             return _answer("GET", path, response.status, response.data)
         raise AssertionError("the last attempt returns or raises")
 
-    def _write(self, method: str, path: str, body: t.Any, content_type: str, query: Mapping[str, t.Any]) -> Json:
+    def _write(
+        self,
+        method: str,
+        path: str,
+        body: t.Any,
+        content_type: str,
+        query: Mapping[str, t.Any],
+        *,
+        rehearse: bool = False,
+    ) -> Json:
         if self._check_mode:
             raise WriteInCheckMode(f"{method} {path}")
+        if not rehearse:
+            self.guard()
         response = self._send(method, path, query, body=json.dumps(body).encode(), content_type=content_type)
         return _answer(method, path, response.status, response.data)
 
@@ -211,6 +244,7 @@ class Api:
         if content_type:
             headers["Content-Type"] = content_type
         url = f"{self.endpoint}{path}" + (f"?{urlencode(query)}" if query else "")
+        connect, read = (self.hurried, self.hurried) if self.hurried else (CONNECT_TIMEOUT, read_timeout)
         self.requests += 1
         try:
             response = self._pool.request(
@@ -218,7 +252,7 @@ class Api:
                 url,
                 body=body,
                 headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=read_timeout),
+                timeout=urllib3.Timeout(connect=connect, read=read),
                 preload_content=not stream,
                 retries=False,
             )
