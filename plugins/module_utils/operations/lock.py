@@ -164,7 +164,9 @@ class Lock:
         with self._renewing:
             try:
                 return self._renew_once() or self._renew_once()
-            except Exception as error:  # whatever it is: a heartbeat that has stopped must be noticed by time, not by silence
+            except (
+                Exception
+            ) as error:  # whatever it is: a heartbeat that has stopped must be noticed by time, not by silence
                 self._trouble = str(error)
                 return False
 
@@ -188,15 +190,11 @@ class Lock:
 
     def _refuse_if_lost(self) -> None:
         """Before every write. A heartbeat that comes late is good enough as long as nobody has the Lease."""
-        if self._is_late():
-            self._renew()
-        if self._lost is None and self._is_late():
-            self._lost = self._unanswered()
+        is_late = self._clock.now() - self._renewed >= leases.SECONDS
+        if is_late and not self._renew():
+            self._lost = self._lost or self._unanswered()
         if self._lost is not None:
             raise LockLost(self._lost)
-
-    def _is_late(self) -> bool:
-        return self._clock.now() - self._renewed >= leases.SECONDS
 
     def _leave(self, error: BaseException | None) -> None:
         """End the heartbeat and remove the Lease, if it is ours; what goes wrong with that is no failure of the run."""
