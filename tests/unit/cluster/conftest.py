@@ -51,7 +51,7 @@ class Server:
             def do_GET(self) -> None:
                 server._serve(self)
 
-            do_PATCH = do_GET
+            do_PATCH = do_POST = do_PUT = do_DELETE = do_GET
 
             def log_message(self, *_args: t.Any) -> None:
                 pass
