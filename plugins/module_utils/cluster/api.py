@@ -163,6 +163,13 @@ class Api:
             raise _error("GET", path, response.status, response.read(decode_content=True))
         return Watching(response, path)
 
+    def text(self, path: str, query: Mapping[str, t.Any]) -> str:
+        """What is at ``path`` as text, such as a container's log; asked once. Bound its length by ``query``."""
+        response = self._send("GET", path, query, accept="*/*")
+        if response.status >= 400:
+            raise _error("GET", path, response.status, response.data)
+        return str(response.data.decode(errors="replace"))
+
     def _pages(self, path: str, label_selector: str, metadata_only: bool) -> Iterator[Json]:
         query = _selecting(label_selector) | {"limit": PAGE}
         accept = _METADATA_ONLY if metadata_only else "application/json"
