@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.findings import Finding, finding
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.patience import Failing
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.rollout import Stage
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.waiting import (
     LOOK_AGAIN,
@@ -69,6 +70,10 @@ class Run:
 
 def failure(id: str = "upgrade.image-pull") -> Finding:
     return finding(id, object="Pod kubevirt/a", cause="It fails.", fix="Mend it.")
+
+
+def failing(patience: float, *ids: str) -> list[Failing]:
+    return [Failing(failure(id), patience) for id in ids or ("upgrade.image-pull",)]
 
 
 def done_from(second: int) -> Scene:
@@ -138,13 +143,13 @@ def test_something_moves(scene: Scene, expected: tuple[str, int]) -> None:
 @pytest.mark.parametrize(
     ("scene", "expected"),
     [
-        (lambda now: Verdict(["more"], failure(), patience=0), ("failed", 0)),
-        (lambda now: Verdict(["more"], failure(), patience=20), ("failed", 20)),
-        (lambda now: Verdict(["more"], failure(), patience=60, movement=now), ("failed", 60)),
-        (lambda now: Verdict(["more"], failure() if now % 20 else None, patience=20, movement=now), ("timeout", 100)),
+        (lambda now: Verdict(["more"], failing(0)), ("failed", 0)),
+        (lambda now: Verdict(["more"], failing(20)), ("failed", 20)),
+        (lambda now: Verdict(["more"], failing(60), movement=now), ("failed", 60)),
+        (lambda now: Verdict(["more"], failing(20) if now % 20 else (), movement=now), ("timeout", 100)),
         (
             lambda now: Verdict(
-                ["more"], failure("upgrade.image-pull" if now < 15 else "upgrade.deployment-failed"), patience=20
+                ["more"], failing(20, "upgrade.image-pull" if now < 15 else "upgrade.deployment-failed")
             ),
             ("stalled", 30),
         ),
@@ -157,7 +162,17 @@ def test_something_moves(scene: Scene, expected: tuple[str, int]) -> None:
             ),
             ("failed", 35),
         ),
-        (lambda now: Verdict([], failure(), patience=20), ("done", 15)),
+        (
+            lambda now: Verdict(
+                ["more"],
+                [*failing(20, "upgrade.image-pull"), *(failing(25, "upgrade.crash-loop") if now >= 5 else ())][
+                    now % 2 :
+                ],
+                movement=now,
+            ),
+            ("failed", 30),
+        ),
+        (lambda now: Verdict([], failing(20)), ("done", 15)),
     ],
     ids=[
         "without patience",
@@ -166,6 +181,7 @@ def test_something_moves(scene: Scene, expected: tuple[str, int]) -> None:
         "passing each time",
         "the stall clock runs while a failure is watched",
         "another failure has its own patience",
+        "one that comes and goes does not hide the one that lasts",
         "done before its patience ends",
     ],
 )
@@ -175,10 +191,10 @@ def test_failing(scene: Scene, expected: tuple[str, int]) -> None:
 
 
 def test_the_end_says_what_was_missing_and_what_failed() -> None:
-    waited = Run(lambda now: Verdict(["first", "second"], failure(), patience=5), LIMITS).waited
-    assert waited == Waited("failed", ["first", "second"], failure())
-    stalled = Run(lambda now: Verdict(["first"], failure() if now == 30 else None, patience=5), LIMITS).waited
-    assert stalled == Waited("stalled", ["first"], failure())
+    waited = Run(lambda now: Verdict(["first", "second"], failing(5)), LIMITS).waited
+    assert waited == Waited("failed", ["first", "second"], [failure()])
+    stalled = Run(lambda now: Verdict(["first"], failing(5) if now == 30 else ()), LIMITS).waited
+    assert stalled == Waited("stalled", ["first"], [failure()])
 
 
 def test_where_it_is_is_told_and_when_it_is_done() -> None:
@@ -196,6 +212,6 @@ def test_a_failure_is_told_while_it_is_watched() -> None:
     stage = Stage("handler", (0, ""), "more", "more")
 
     def scene(now: int) -> Verdict:
-        return Verdict(["more"], failure() if now > 20 else None, patience=30, movement=now, stage=stage)
+        return Verdict(["more"], failing(30) if now > 20 else (), movement=now, stage=stage)
 
     assert Run(scene, LIMITS).said[1:] == ["handler           It fails. The run stops if that lasts 30 s."]
