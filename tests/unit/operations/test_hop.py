@@ -217,6 +217,8 @@ def test_what_the_old_operator_says_of_the_new_manifests_may_last_for_a_while() 
 )
 def test_an_image_that_cannot_be_pulled(failing: Object, counts: bool) -> None:
     view = View("1.8-updating")
+    for operand in (*view.shown["deployments"][1:], *view.shown["daemonsets"]):
+        operand["metadata"]["annotations"]["kubevirt.io/install-strategy-identifier"] = OTHER_ID
     view.shown["pods"].append(failing)
     verdict = view.judged()
     found = [(one.finding.id, one.finding.object) for one in verdict.failures]

@@ -156,8 +156,7 @@ def test_something_moves(scene: Scene, expected: tuple[str, int]) -> None:
         (
             lambda now: Verdict(
                 ["more"],
-                failure("upgrade.image-pull" if now < 15 else "upgrade.deployment-failed"),
-                patience=20,
+                failing(20, "upgrade.image-pull" if now < 15 else "upgrade.deployment-failed"),
                 movement=now,
             ),
             ("failed", 35),
