@@ -15,7 +15,7 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .settling import IDENTIFIER_ANNOTATION
+from .settling import IDENTIFIER_ANNOTATION, managed
 
 Object = Mapping[str, t.Any]
 
@@ -127,9 +127,9 @@ def refused_pods(deployment: Object) -> str:
 def pods_that_count(pods: Iterable[Object], target: str | None, *, strategy_loaded: bool = False) -> list[Object]:
     """The pods whose failure stops the way to the target.
 
-    Left out are pods that go away, of another deployment than the target (they are being replaced, or belong to the Job of an
-    earlier attempt, which virt-operator deletes only when it completed), of an earlier template of virt-operator's Deployment,
-    and those of the Job once its work is done.
+    Left out are pods of others, such as a VM's, and those that go away, of another deployment than the target (they are being
+    replaced, or belong to the Job of an earlier attempt, which virt-operator deletes only when it completed), of an earlier
+    template of virt-operator's Deployment, and those of the Job once its work is done.
 
     Args:
         pods: Pods of KubeVirt's namespace.
@@ -141,6 +141,7 @@ def pods_that_count(pods: Iterable[Object], target: str | None, *, strategy_load
     return [
         pod
         for pod in staying
+        if app_of(pod) in (_OPERATOR, _STRATEGY_POD) or managed([pod])
         if not (target and deployment_of(pod) not in (None, target))
         if not (app_of(pod) == _OPERATOR and _label(pod, _TEMPLATE) != template)
         if not (strategy_loaded and is_of_strategy_job(pod))

@@ -45,7 +45,10 @@ def causes(api: Api, facts: Facts, picture: Picture, judge: HopJudge, waited: Wa
     found = [questions.with_operators_word(one, picture) for one in shown]
     if waited.end != "failed":
         found += questions.asked(picture, judge)
-    return [*{one.id: one for one in reversed(found)}.values()][::-1]
+    first: dict[str, Finding] = {}
+    for one in found:
+        first.setdefault(one.id, one)
+    return [*first.values()]
 
 
 class _Questions:

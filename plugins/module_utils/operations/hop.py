@@ -67,7 +67,7 @@ class HopJudge:
         self._name = name
         self.version = version
         self._only_operator = only_operator
-        self._completed: set[str] = set()
+        self._completed: set[tuple[str, str]] = set()
 
     def __call__(self, picture: Picture) -> Verdict:
         """What is missing, what fails, and what moved."""
@@ -109,13 +109,14 @@ class HopJudge:
             return [gone(f"KubeVirt {self._name}")]
         deployments, pods = picture.objects("deployments"), picture.objects("pods")
         operator = operator_of(deployments)
-        self._completed |= completed_jobs(kubevirt, pods)
+        target = (kubevirt.get("status") or {}).get("targetDeploymentID") or ""
+        self._completed |= {(target, name) for name in completed_jobs(target, pods)}
         return failures(
             kubevirt,
             deployments=[*filter(None, [operator]), *managed(deployments)],
             pods=pods,
             strategy_loaded=strategy_is_loaded(kubevirt, [*deployments, *picture.objects("daemonsets")]),
-            completed_jobs=len(self._completed),
+            completed_jobs=sum(of == target for of, _name in self._completed),
             operator_is_to_come=operator is None or try_parse(declared_version(operator)) == try_parse(self.version),
             last_line_of=last_line_of,
         )
@@ -129,9 +130,8 @@ def strategy_is_loaded(kubevirt: Object, operands: list[dict[str, t.Any]]) -> bo
     return bool(target) and target in (*applied, status.get("observedDeploymentID"))
 
 
-def completed_jobs(kubevirt: Object, pods: list[dict[str, t.Any]]) -> set[str]:
+def completed_jobs(target: str, pods: list[dict[str, t.Any]]) -> set[str]:
     """The pods of install-strategy Jobs for the target that succeeded; virt-operator deletes them with their Job."""
-    target = (kubevirt.get("status") or {}).get("targetDeploymentID")
     return {
         pod["metadata"]["name"]
         for pod in pods

@@ -63,6 +63,15 @@ def test_which_pod_of_virt_operator_counts(pods: list[Object], expected: list[st
     assert [name for _id, name in found(*pods)] == expected
 
 
+@pytest.mark.parametrize(("label", "counts"), [("virt-api", True), ("hotplug-disk", False)])
+def test_pods_of_vms_do_not_count(label: str, counts: bool) -> None:
+    pod = operator_pod("a", "1", "10:00")
+    pod["metadata"]["labels"] = {"kubevirt.io": label}
+    if label == "virt-api":
+        pod["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "virt-operator"
+    assert bool(found(pod)) is counts
+
+
 def test_pods_come_before_what_virt_operator_says() -> None:
     ids = [id for id, _name in found(operator_pod("a", "1", "10:00"), kubevirt="1.9-failed-stored-versions")]
     assert ids == ["upgrade.image-pull", "upgrade.stored-version-dropped"]

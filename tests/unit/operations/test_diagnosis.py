@@ -77,7 +77,8 @@ def ask(world: World) -> Ask:
         answers: t.Mapping[str, t.Any], status: str = "1.8-updating", end: str = "stalled", **objects: t.Any
     ) -> t.Any:
         api = Questions(answers)
-        shown = t.cast(t.Any, Shown(kubevirt=[world.status(status)], deployments=[world.operator], **objects))
+        deployments = [world.operator, *objects.pop("deployments", ())]
+        shown = t.cast(t.Any, Shown(kubevirt=[world.status(status)], deployments=deployments, **objects))
         judge = HopJudge("kubevirt", "v1.8.4")
         failures = [one.finding for one in judge(shown).failures]
         waited = Waited(t.cast(t.Any, end), ["more"], failures)
@@ -87,7 +88,8 @@ def ask(world: World) -> Ask:
 
 
 def pod(name: str, app: str, **more: t.Any) -> Object:
-    metadata = {"namespace": "kubevirt", "name": name, "labels": {"kubevirt.io": app}}
+    labels = {"kubevirt.io": app, "app.kubernetes.io/managed-by": "virt-operator"}
+    metadata = {"namespace": "kubevirt", "name": name, "labels": labels}
     return {"metadata": metadata, "spec": {"nodeName": "worker-1"}, "status": {"phase": "Running"}, **more}
 
 
@@ -145,6 +147,32 @@ def test_a_lost_node_is_named_after_what_its_pod_shows(ask: Ask) -> None:
     words = {"type": "Ready", "status": "Unknown", "lastTransitionTime": "2026-11-20T09:00:00Z"}
     found, _asked = ask({"/api/v1/nodes/worker-1": {"status": {"conditions": [words]}}}, pods=[CRASHING])
     assert [one.id for one in found] == ["upgrade.crash-loop", "upgrade.node-lost"]
+
+
+def test_each_kind_of_cause_is_said_once_in_its_order(ask: Ask) -> None:
+    refused = 'pods "x" is forbidden: exceeded quota: few'
+    about = {"kind": "DaemonSet", "namespace": "kubevirt", "name": "virt-handler"}
+    words = {"type": "Ready", "status": "Unknown"}
+    answers = {
+        EVENTS: {"items": [{"involvedObject": about, "reason": "FailedCreate", "message": refused}]},
+        "/api/v1/nodes/worker-1": {"status": {"conditions": [words]}},
+    }
+    daemonset = {
+        "metadata": {"namespace": "kubevirt", "name": "virt-handler"},
+        "status": {"desiredNumberScheduled": 2, "currentNumberScheduled": 1},
+    }
+    condition = {"type": "ReplicaFailure", "status": "True", "message": refused}
+    deployment = {
+        "metadata": {"namespace": "kubevirt", "name": "virt-api", "labels": CRASHING["metadata"]["labels"]},
+        "spec": {"replicas": 2},
+        "status": {"conditions": [condition]},
+    }
+    found, _asked = ask(answers, pods=[CRASHING], daemonsets=[daemonset], deployments=[deployment])
+    assert [(one.id, one.object.partition(" ")[0]) for one in found] == [
+        ("upgrade.crash-loop", "Pod"),
+        ("upgrade.quota-exceeded", "Deployment"),
+        ("upgrade.node-lost", "Node"),
+    ]
 
 
 def test_of_many_nodes_a_few_are_asked_about(ask: Ask) -> None:
