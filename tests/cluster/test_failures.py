@@ -20,6 +20,8 @@ Object = dict[str, t.Any]
 
 STALL = 20
 """Seconds: shorter than the patience of any of these, which are told all the same when nothing moves."""
+LONGER = 75
+"""The same where virt-operator must start first, twice if it crashes."""
 
 QUOTA = {
     "apiVersion": "v1",
@@ -60,7 +62,7 @@ def _without_its_config_map(spec: Object) -> None:
 
 
 def _with_a_bad_argument(spec: Object) -> None:
-    spec["containers"][0]["args"] = [*spec["containers"][0].get("args", []), "--nonsense"]
+    spec["containers"][0]["args"] = [*spec["containers"][0].get("args", []), "--port", "nonsense"]
 
 
 def test_each_failure_is_named_and_mended(running: Lab, tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ def test_each_failure_is_named_and_mended(running: Lab, tmp_path: Path) -> None:
     assert failed.finding_ids[:2] == ["upgrade.container-not-created", "upgrade.stalled"]
     assert 'configmap "not-there" not found' in failed.finding("upgrade.container-not-created")["evidence"]
 
-    failed = upgrade(_with_a_bad_argument)
+    failed = upgrade(_with_a_bad_argument, stall=LONGER)
     assert failed.finding_ids[:2] == ["upgrade.crash-loop", "upgrade.stalled"]
     assert "exit code" in failed.finding("upgrade.crash-loop")["evidence"]
     assert "nonsense" in failed.finding("upgrade.crash-loop")["evidence"]
@@ -89,7 +91,7 @@ def test_each_failure_is_named_and_mended(running: Lab, tmp_path: Path) -> None:
     running.kubectl("delete", "resourcequota", "-n", "kubevirt", "few")
 
     running.apply(*POLICY)
-    failed = upgrade()
+    failed = upgrade(stall=LONGER)
     assert failed.finding_ids[:2] == ["upgrade.admission-refused", "upgrade.stalled"]
     refused = failed.finding("upgrade.admission-refused")
     assert refused["object"] == "DaemonSet kubevirt/virt-handler"
@@ -109,14 +111,14 @@ class _Upgrade:
         self._running = running
         self._manifest = folder / "changed.yaml"
 
-    def __call__(self, change: Callable[[Object], None] = lambda spec: None) -> Result:
+    def __call__(self, change: Callable[[Object], None] = lambda spec: None, stall: int = STALL) -> Result:
         objects = [one for one in yaml.safe_load_all(Path(lab("manifest", TO)).read_text()) if one]
         for one in objects:
             if one["kind"] == "Deployment":
                 change(one["spec"]["template"]["spec"])
         self._manifest.write_text(yaml.safe_dump_all(objects))
         failed = self._running.module(
-            "kubevirt_upgrade", {"version": TO, "manifest": str(self._manifest), "stall_timeout": STALL}
+            "kubevirt_upgrade", {"version": TO, "manifest": str(self._manifest), "stall_timeout": stall}
         )
         print(failed.message)
         assert failed.code != 0

@@ -17,6 +17,8 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.hop 
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.telling import line_of
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.waiting import Verdict
 
+from tests.support.recording import Recording
+
 Object = dict[str, t.Any]
 
 STATUSES = Path(__file__).parents[1] / "fixtures" / "kubevirt_status"
@@ -229,6 +231,15 @@ def test_an_image_that_cannot_be_pulled_is_told_before_what_follows_from_it() ->
     view = View("1.7-failed-rbac")
     view.shown["pods"].append(pod("virt-operator-2", "virt-operator", None, "ImagePullBackOff"))
     assert [one.finding.id for one in view.judged().failures] == ["upgrade.image-pull", "upgrade.rbac-escalation"]
+
+
+def test_a_hop_that_went_well_shows_no_failure_at_any_moment() -> None:
+    recording, judge = Recording("1.7.0-to-1.8.4"), HopJudge("kubevirt", "v1.8.4")
+    seen = set()
+    while not recording.is_over:
+        seen |= {one.finding.id for one in judge(t.cast(t.Any, recording)).failures}
+        recording.changed(1.0)
+    assert seen == set()
 
 
 def _ready(view: View) -> None:
