@@ -19,6 +19,7 @@ from ..knowledge.conditions import target_version
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import image_tag, tag_patch
 from ..knowledge.versions import try_parse
+from .diagnosis import causes
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Facts, observe
 from .outcome import Outcome, Report, listed, mistake, phase, told
@@ -289,14 +290,15 @@ class Execution:
         with Picture(self._api, sources(self._facts)) as picture:
             waited = wait_for(picture, judge, limits, clock=self._clock, report=self._tell)
         if waited.end != "done":
-            raise Stopped(self._why_not(waited, limits))
+            raise Stopped(*self._why_not(waited, limits, causes(self._api, self._facts, picture, judge, waited)))
 
-    def _why_not(self, waited: Waited, limits: Limits) -> Finding:
-        if waited.failure is not None:
-            return waited.failure
+    def _why_not(self, waited: Waited, limits: Limits, found: list[Finding]) -> list[Finding]:
+        """What a wait failed from, the cause first; behind it which clock has run out."""
+        if waited.end == "failed":
+            return found
         seconds = limits.stall if waited.end == "stalled" else limits.deadline
         first = waited.missing[0] if waited.missing else "it did not stay done"
-        return finding(
+        clock = finding(
             "upgrade.stalled" if waited.end == "stalled" else "upgrade.timeout",
             object=self._facts.kubevirt_name,
             cause=f"Nothing moved for {seconds:.0f} s; waiting for: {first}."
@@ -306,6 +308,7 @@ class Execution:
             fix=f"Look at what it waits for (kubectl get pods -n {self._facts.kubevirt_namespace}), mend it, and run again: "
             "the run goes on from here.",
         )
+        return [*found, clock]
 
     def _failure(self, stopped: Stopped) -> str:
         lines = [f"The upgrade to {self._plan.to_version} stopped."]
@@ -326,7 +329,7 @@ class Execution:
         if "restore-workload-updates" not in written:  # from then on virt-controller may move them
             lines.append("VMs and their launchers were not touched.")
         if not any(one.id == "upgrade.rbac-escalation" for one in stopped.findings):  # the same again would fail again
-            lines.append("To go on: run the same again.")
+            lines.append(_how_to_go_on(stopped.findings))
         if written & {"apply", *TAG_MOVES} and not self._is_interrupted:  # which would ask the server
             lines.append(self._way_back(written))
         return "\n".join(lines)
@@ -362,6 +365,13 @@ def _at_version_of(live: Json | None, body: Params) -> Params:
     if live is None:
         return body
     return {**body, "metadata": {**body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}}
+
+
+def _how_to_go_on(findings: Sequence[Finding]) -> str:
+    by_itself = {"upgrade.stalled", "upgrade.timeout", "workloads.migrations-in-flight"}
+    if all(one.id in by_itself for one in findings):
+        return "To go on: run the same again."
+    return "To go on: do what is said above, then run the same again."
 
 
 def _tag_after(step: Step) -> str | None:

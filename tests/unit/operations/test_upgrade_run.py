@@ -232,6 +232,18 @@ def test_a_stall_after_the_operator_took_over_offers_no_way_back(run: Run) -> No
     assert stopped.state == "updating"
 
 
+def test_what_fails_while_nothing_moves_comes_first(run: Run) -> None:
+    words = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/4 nodes are available"}
+    run.server.objects["/api/v1/namespaces/kubevirt/pods/virt-operator-1"] = {
+        "metadata": {"namespace": "kubevirt", "name": "virt-operator-1", "labels": {"kubevirt.io": "virt-operator"}},
+        "status": {"phase": "Pending", "conditions": [words]},
+    }
+    stopped = run(stall_timeout=5)
+    assert [one.id for one in stopped.findings][:2] == ["upgrade.unschedulable", "upgrade.stalled"]
+    assert stopped.failure.index("[upgrade.unschedulable]") < stopped.failure.index("[upgrade.stalled]")
+    assert "To go on: do what is said above, then run the same again." in stopped.failure
+
+
 def test_a_hop_that_stalls_late_offers_no_way_back_to_where_it_goes(run: Run) -> None:
     run.world.kubevirt = run.world.status("1.8-updating-all-applied")
     run.world.apply_operator("v1.8.4")
