@@ -231,7 +231,7 @@ ROWS: dict[str, list[Wrong]] = {
         wrong("v1.8.44", "is not among the known releases", "did you mean v1.8.4?", manifest=BY_VERSION),
         wrong("v1.8.4", "Your releases file does not offer v1.8.4", "Ask for v1.8.3", releases="only: [v1.8.3]\n"),
         wrong(TO, "Your releases file does not offer v1.8.3", path=["v1.8.3", TO], releases=f"only: [{TO}]\n"),
-        wrong("v1.6.6", "[version.downgrade]", "It runs v1.7.0", "no supported way back"),
+        wrong("v1.6.6", "[version.downgrade]", "It runs v1.7.0", "supports no way back"),
         wrong("v0.16.0", "[version.before-first-supported]", "Ask for v1.7.0 or a later version."),
         wrong("v1.7.0", "[manifest.version-differs]"),
     ],
