@@ -27,6 +27,7 @@ except ImportError:  # comes with kubernetes; connection.py reports what is miss
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
+PEEK_TIMEOUT = 10.0
 # The server ends a watch by itself; one that is silent for longer than this afterwards is dead.
 WATCH_GRACE = 15.0
 PAGE = 500
@@ -90,6 +91,14 @@ class Api:
             return self._read(path)
         except NotFound:
             return None
+
+    def peek(self, path: str, query: Mapping[str, t.Any], *, metadata_only: bool = False) -> bytes:
+        """What is at ``path``, asked for once and for at most ``PEEK_TIMEOUT``: for what a run can do without."""
+        accept = _METADATA_ONLY if metadata_only else "*/*"
+        response = self._send("GET", path, query, accept=accept, read_timeout=PEEK_TIMEOUT)
+        if response.status >= 400:
+            raise _error("GET", path, response.status, response.data)
+        return t.cast(bytes, response.data)
 
     def objects(self, path: str, *, label_selector: str = "", metadata_only: bool = False) -> Iterator[Json]:
         """All objects of the collection at ``path``, read in pages of ``PAGE``."""

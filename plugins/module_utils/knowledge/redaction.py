@@ -19,9 +19,13 @@ from collections.abc import Collection, Mapping
 REMOVED = "(removed)"
 
 _WORDS = r"passw(?:or)?d|passphrase|secret|token|credentials?|api[_-]?key|access[_-]?key|private[_-]?key|client[_-]key|auth(?:orization)?"
-_NAME = re.compile(rf"(?:^|[^a-z0-9])(?:{_WORDS}|dockerconfigjson|dockercfg|user[_-]data)(?:$|[^a-z0-9])", re.IGNORECASE)
+_NAME = re.compile(
+    rf"(?:^|[^a-z0-9])(?:{_WORDS}|dockerconfigjson|dockercfg|user[_-]data)(?:$|[^a-z0-9])", re.IGNORECASE
+)
 # Names of fields that hold the name of a secret, or a number: they say nothing, and a person needs them.
-_HARMLESS = re.compile(r"(?:name|names|ref|path|file|seconds|type|mount|audience)$|^(?:secret|secrets|ca)$", re.IGNORECASE)
+_HARMLESS = re.compile(
+    r"(?:name|names|ref|path|file|seconds|type|mount|audience)$|^(?:secret|secrets|ca)$", re.IGNORECASE
+)
 _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -108,8 +112,6 @@ def _without_values_of_flags(words: list[t.Any]) -> list[t.Any]:
     """A command line in which what follows a flag such as ``--token`` is removed."""
     follows = [isinstance(one, str) and one.startswith("-") and is_secret_name(one.lstrip("-")) for one in words]
     return [
-        REMOVED
-        if after_flag and isinstance(word, str) and not word.startswith("-")
-        else word
+        REMOVED if after_flag and isinstance(word, str) and not word.startswith("-") else word
         for word, after_flag in zip(words, [False, *follows], strict=False)
     ]

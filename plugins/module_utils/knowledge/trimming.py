@@ -16,10 +16,10 @@ from .settling import managed, operand_unsettled, pod_unsettled, unfinished
 Object = Mapping[str, t.Any]
 Json = dict[str, t.Any]
 
-MOST_OBJECTS = 30
-MOST_CHARACTERS = 6000
+MOST_OBJECTS = 20
+MOST_CHARACTERS = 3000
 """Of one object as JSON. A result of a module goes into logs, callbacks and databases."""
-MOST_OF_A_KIND: Mapping[str, int] = {"Deployment": 6, "DaemonSet": 3, "Pod": 5, "Job": 3, "Event": 10}
+MOST_OF_A_KIND: Mapping[str, int] = {"Deployment": 4, "DaemonSet": 2, "Pod": 4, "Job": 2, "Event": 8}
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _LONGEST_TEXT = 300
@@ -129,11 +129,15 @@ def _without_generations(one: Object) -> Json:
     return {**one, "status": status} if status else dict(one)
 
 
-def _without_spec(one: Object) -> Json:
-    return {**{key: value for key, value in one.items() if key != "spec"}, "trimmed": "spec"}
+def _images_of_the_spec(one: Object) -> Json:
+    spec = one.get("spec") or {}
+    spec = (spec.get("template") or {}).get("spec") or spec
+    containers = [{"name": c.get("name"), "image": c.get("image")} for c in spec.get("containers") or ()]
+    rest = {key: value for key, value in one.items() if key != "spec"}
+    return {**rest, **({"containers": containers} if containers else {}), "trimmed": "spec"}
 
 
-def _without_annotations(one: Object) -> Json:
+def _without_most_metadata(one: Object) -> Json:
     metadata = {key: one["metadata"].get(key) for key in ("name", "namespace", "uid", "generation")}
     return {**one, "metadata": metadata, "trimmed": "spec, most of metadata"}
 
@@ -152,8 +156,8 @@ def _named(one: Object) -> Json:
 _SHORTENING: tuple[Callable[[Object], Json], ...] = (
     _without_generations,
     _without_long,
-    _without_spec,
-    _without_annotations,
+    _images_of_the_spec,
+    _without_most_metadata,
     _conditions_only,
     _named,
 )

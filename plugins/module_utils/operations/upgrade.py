@@ -21,6 +21,8 @@ from ..knowledge.paths import version_of
 from ..knowledge.releases import Releases
 from ..knowledge.risks import findings_of_the_hop
 from ..knowledge.versions import Version, VersionError
+from .aftermath import NOTHING, failing_finding
+from .bundle import check_bundle_dir, leave_account
 from .execution import Execution
 from .given_files import check_ids_of_both, load_gates, load_manifest, load_releases, load_risks
 from .hop import migrations_source
@@ -73,6 +75,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "wait_timeout": {"type": "int", "default": 3600},
     "stall_timeout": {"type": "int", "default": 900},
     "migration_drain_timeout": {"type": "int", "default": 600},
+    "bundle_dir": {"type": "path"},
 }
 
 Params = Mapping[str, t.Any]
@@ -96,10 +99,13 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     wish = _wish(params)
     check_ids_of_both(wish.risks, wish.gates)
     check_options(params, [*(risk.rule.id for risk in wish.risks), *(gate.rule.id for gate in wish.gates)])
+    check_bundle_dir(params["bundle_dir"])
     cluster = cluster_of(api)
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
-        return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
+        refused = refusal(wrong, ())
+        extra = {"next": "", **NOTHING, "failure": failing_finding(refused, wrong, ())}
+        return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refused, extra=extra)
     facts = _caught_up(api, cluster, clock)
     outcome = _outcome(facts, wish)
     legs = legs_of(facts, wish)
@@ -118,12 +124,17 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     outcome.findings = [*against, *findings_about_workloads(facts)]
     if plan.steps or not arrived(facts, this.wish.version):
         outcome.failure = refusal(_against(legs), params["accept"])
-    outcome.extra = {"next": "" if outcome.failure else _next(params, check_mode, legs, plan)}
+    outcome.extra = {"next": "" if outcome.failure else _next(params, check_mode, legs, plan), **NOTHING}
+    stopped = False
     if not outcome.failure:
         outcome.changed, outcome.diff, outcome.actions = plan.changed, diff_of(plan.steps), actions_of(plan.steps)
         if not check_mode and plan.steps:
             Execution(api, facts, plan, params, outcome, clock, report).run(against)
+            stopped = bool(outcome.failure)
     outcome.elapsed = clock.now() - started
+    outcome.extra["failure"] = failing_finding(outcome.failure, outcome.findings, params["accept"])
+    if stopped:
+        leave_account(api, facts, params, outcome, wanted=plan.to_version, clock=clock, report=report)
     return outcome
 
 

@@ -62,11 +62,11 @@ def test_a_private_key_that_was_cut_off() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Back-off pulling image \"quay.io/kubevirt/virt-operator:v1.8.4\"",
-        "secret \"kubevirt-ca\" not found",
+        'Back-off pulling image "quay.io/kubevirt/virt-operator:v1.8.4"',
+        'secret "kubevirt-ca" not found',
         "no certificate population strategy found for secret kubevirt-operator-certs",
-        "MountVolume.SetUp failed for volume \"kube-api-access\": token requests are forbidden",
-        "failed calling webhook \"kubevirt-validator.kubevirt.io\": x509: certificate signed by unknown authority",
+        'MountVolume.SetUp failed for volume "kube-api-access": token requests are forbidden',
+        'failed calling webhook "kubevirt-validator.kubevirt.io": x509: certificate signed by unknown authority',
         "0/3 nodes are available: 3 Insufficient memory.",
         "https://github.com/kubevirt/kubevirt/issues/15018",
         "exit code 137",

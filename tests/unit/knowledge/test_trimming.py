@@ -129,7 +129,16 @@ def large(**parts: t.Any) -> Json:
         (large(status={"generations": [{"name": "n" * 99}] * 99, "phase": "Deployed"}), ["Deployed"], ["nnn"]),
         (large(spec={"text": "s" * 9000}, status={"phase": "Failed"}), ["Failed", "sss"], []),
         (large(spec={str(n): "s" * 200 for n in range(99)}, status={"phase": "Failed"}), ["Failed"], ["sss"]),
-        (large(status={"conditions": [{"message": "why"}], **{str(n): "s" * 200 for n in range(99)}}), ["why"], ["sss"]),
+        (
+            large(spec={"template": {"spec": {"containers": [{"image": "virt:v1", "args": ["s" * 99] * 9}] * 5}}}),
+            ["virt:v1"],
+            ["sss"],
+        ),
+        (
+            large(status={"conditions": [{"message": "why"}], **{str(n): "s" * 200 for n in range(99)}}),
+            ["why"],
+            ["sss"],
+        ),
         (large(status={"conditions": [{str(n): "s" * 200 for n in range(99)}]}), ['"x"'], ["sss"]),
     ],
 )
