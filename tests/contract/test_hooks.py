@@ -20,7 +20,9 @@ from tests.support.lab import ROOT, Json, playbook_environment
 SAYS = """\
 - name: Say
   ansible.builtin.debug:
-    msg: "HOOK {name} {{{{ kubevirt_upgrade_result.to_version | default('-') }}}} {{{{ (ansible_failed_result | default({{}})).msg | default('-') }}}}"
+    msg: "HOOK {name} {{{{ kubevirt_upgrade_result.to_version | default('-') }}}} {{{{ failed.msg | default('-') }}}}"
+  vars:
+    failed: "{{{{ ansible_failed_result | default({{}}) }}}}"
 """
 BROKEN = "- name: Break\n  ansible.builtin.fail:\n    msg: HOOK on_failure is broken\n"
 
