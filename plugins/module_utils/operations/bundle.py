@@ -63,12 +63,12 @@ def leave_account(
         now: The time of day in UTC, for the bundle's name.
     """
     reader = Reader(api, clock, known_secrets(params))
-    report("the run has stopped; reading what shows why")
     try:
         objects = objects_of_the_hop(reader, facts)
         outcome.extra["objects"] = shown_objects(objects, outcome.findings, wanted)
         if params["bundle_dir"]:
             path = bundle_path(params["bundle_dir"], facts.cluster.uid, now())
+            report(f"the run has stopped; writing what shows why to {path}")
             write_bundle(path, files_of_the_bundle(reader, facts, objects, outcome))
             outcome.extra["bundle"] = path
             outcome.failure += f"\nObjects, events and logs, without secrets: {path}"
