@@ -14,11 +14,10 @@ from ..cluster.clock import Clock
 from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound
 from ..cluster.interruption import HOW_TO_GO_ON, Interrupted
 from ..cluster.watch import Picture
-from ..knowledge import field_ownership, releases, workload_updates
-from ..knowledge.conditions import target_version
+from ..knowledge import field_ownership, workload_updates
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import image_tag, tag_patch
-from ..knowledge.versions import try_parse
+from ..knowledge.way_back import Written, way_back
 from .diagnosis import causes
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Facts, observe
@@ -330,8 +329,8 @@ class Execution:
             lines.append("VMs and their launchers were not touched.")
         if not any(one.id == "upgrade.rbac-escalation" for one in stopped.findings):  # the same again would fail again
             lines.append(_how_to_go_on(stopped.findings))
-        if written & {"apply", *TAG_MOVES} and not self._is_interrupted:  # which would ask the server
-            lines.append(self._way_back(written))
+        if not self._is_interrupted:  # it would ask the server
+            lines.append(self._way_back())
         return "\n".join(lines)
 
     def _account(self) -> str:
@@ -339,25 +338,20 @@ class Execution:
             return "Nothing was changed."
         return f"Changed so far: {listed((step.object for step in self._written), most=20)}."
 
-    def _way_back(self, written: set[str]) -> str:
-        """How to put the previous operator back, as long as the new one has not begun to move its operands."""
-        running = running_version(self._facts)
-        try:
-            target = try_parse(target_version(self._kubevirt()))
-        except ClusterError:
-            target = None
-        begun = target != running or not written.isdisjoint(TAG_MOVES)
-        if running is None or begun or str(running) == self._plan.to_version:
-            return f"The operator may have begun to move KubeVirt to {self._plan.to_version}; there is no supported way back."
-        again = f"run the same with version: {running} and its manifest"
-        if (self._facts.registry, self._facts.kubevirt_namespace) != (releases.REGISTRY, releases.NAMESPACE):
-            # KubeVirt's own manifest would move it to another registry or namespace.
-            return f"To go back (KubeVirt itself is still at {running}): {again}."
-        return (
-            f"To go back (KubeVirt itself is still at {running}), apply the previous manifest, this or your own copy:\n"
-            f"  kubectl apply --server-side --force-conflicts --field-manager={field_ownership.FIELD_MANAGER} "
-            f"-f {releases.manifest_url(running)}\nor {again}."
+    def _way_back(self) -> str:
+        moved = next((step for step in self._written if step.action in TAG_MOVES), None)
+        written = Written(
+            manifest=any(step.action == "apply" for step in self._written),
+            tag=moved is not None,
+            tag_before=(moved.before or {}).get("imageTag") if moved else None,
         )
+        try:
+            kubevirt = self._kubevirt()
+        except ClusterError:
+            kubevirt = None
+        facts = self._facts
+        running, to = running_version(facts), self._plan.to_version
+        return way_back(kubevirt, running=running, to=to, written=written, registry=facts.registry).words
 
 
 def _at_version_of(live: Json | None, body: Params) -> Params:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..cluster.api import Api
 from ..cluster.clock import Clock
@@ -23,6 +23,8 @@ from ..knowledge.paths import version_of
 from ..knowledge.releases import Releases
 from ..knowledge.risks import findings_of_the_hop
 from ..knowledge.versions import Version, VersionError
+from .aftermath import NOTHING, failing_finding
+from .bundle import check_bundle_dir, leave_account
 from .execution import Execution, Stopped
 from .given_files import check_ids_of_both, load_gates, load_manifest, load_releases, load_risks
 from .hop import migrations_source
@@ -76,6 +78,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "wait_timeout": {"type": "int", "default": 3600},
     "stall_timeout": {"type": "int", "default": 900},
     "migration_drain_timeout": {"type": "int", "default": 600},
+    "bundle_dir": {"type": "path"},
 }
 
 Params = Mapping[str, t.Any]
@@ -90,12 +93,14 @@ class Planned:
     Attributes:
         against: What was found against the upgrade, accepted or not.
         outcome: What a run returns that stops here; with a failure where the upgrade is refused.
+        has_stopped: Whether it was begun and did not come to its end.
     """
 
     facts: Facts
     plan: Plan
     against: list[Finding]
     outcome: Outcome
+    has_stopped: bool = False
 
     @property
     def has_work(self) -> bool:
@@ -121,16 +126,22 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     wish = _wish(params)
     check_ids_of_both(wish.risks, wish.gates)
     check_options(params, [*(risk.rule.id for risk in wish.risks), *(gate.rule.id for gate in wish.gates)])
+    check_bundle_dir(params["bundle_dir"])
     cluster = cluster_of(api)
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
-        return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
+        refused = refusal(wrong, ())
+        extra = {"next": "", **NOTHING, "failure": failing_finding(refused, wrong, ())}
+        return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refused, extra=extra)
     load = functools.cache(functools.partial(load_manifest, params))
     planned = _planned(api, cluster, wish, params, load, check_mode=check_mode, clock=clock)
-    outcome = planned.outcome
     if planned.has_work and not check_mode:
-        outcome = _locked_run(api, planned, wish, params, load, clock, report)
+        planned = _locked_run(api, planned, wish, params, load, clock, report)
+    outcome = planned.outcome
     outcome.elapsed = clock.now() - started
+    outcome.extra["failure"] = failing_finding(outcome.failure, outcome.findings, params["accept"])
+    if planned.has_stopped and not api.hurried:  # after a signal there is no time for it
+        leave_account(api, planned.facts, params, outcome, wanted=planned.plan.to_version, clock=clock, report=report)
     return outcome
 
 
@@ -155,7 +166,7 @@ def _planned(
     outcome.findings = [*this.findings, *findings_about_workloads(facts)]
     if plan.steps or not arrived(facts, this.wish.version):
         outcome.failure = refusal(_against(legs), params["accept"])
-    outcome.extra = {"next": "" if outcome.failure else _next(params, check_mode, legs, plan)}
+    outcome.extra = {"next": "" if outcome.failure else _next(params, check_mode, legs, plan), **NOTHING}
     if not outcome.failure:
         outcome.changed, outcome.diff, outcome.actions = plan.changed, diff_of(plan.steps), actions_of(plan.steps)
     return Planned(facts, plan, this.findings, outcome)
@@ -163,19 +174,20 @@ def _planned(
 
 def _locked_run(
     api: Api, before: Planned, wish: Wish, params: Params, load: Load, clock: Clock, report: Report
-) -> Outcome:
+) -> Planned:
     """Carry out the plan that is made once nobody else can change what it is made from: another run may have been at work."""
     lock = Lock(api, before.facts.kubevirt_namespace, clock, report, this_run())
     try:
         with lock:
             now = _planned(api, before.facts.cluster, wish, params, load, check_mode=False, clock=clock)
             now.outcome.findings = [*lock.findings, *now.outcome.findings]
-            if now.has_work:
-                execution = Execution(api, now.facts, now.plan, params, now.outcome, clock, report)
-                execution.run([*lock.findings, *now.against])
-            return now.outcome
+            if not now.has_work:
+                return now
+            execution = Execution(api, now.facts, now.plan, params, now.outcome, clock, report)
+            execution.run([*lock.findings, *now.against])
     except Stopped as stopped:
-        return _without_the_lock(before.outcome, stopped)
+        return replace(before, outcome=_without_the_lock(before.outcome, stopped))
+    return replace(now, has_stopped=bool(now.outcome.failure))
 
 
 def _without_the_lock(outcome: Outcome, stopped: Stopped) -> Outcome:
@@ -183,7 +195,7 @@ def _without_the_lock(outcome: Outcome, stopped: Stopped) -> Outcome:
     words = [told(one) for one in stopped.findings] or [stopped.words]
     outcome.failure = "\n".join([f"The upgrade to {outcome.to_version} cannot begin.", *words, "Nothing was changed."])
     outcome.findings = [*stopped.findings, *outcome.findings]
-    outcome.changed, outcome.diff, outcome.actions, outcome.extra = False, [], [], {"next": ""}
+    outcome.changed, outcome.diff, outcome.actions, outcome.extra = False, [], [], {"next": "", **NOTHING}
     return outcome
 
 

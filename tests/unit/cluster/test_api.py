@@ -771,3 +771,28 @@ class TestWholeObjects:
         with pytest.raises(Unreachable):
             api.get("/x")
         assert len(server.asked) == 3 and clock.pauses == []
+
+
+class TestPeeking:
+    def test_what_is_there_as_it_came(self, api: Api, server: Server) -> None:
+        server.answer(b"a line\n")
+        assert api.peek("/log", {"previous": "true"}) == b"a line\n"
+        assert server.asked[0].query == {"previous": "true"}
+
+    def test_metadata_only(self, api: Api, server: Server) -> None:
+        server.answer(page("a"))
+        assert json.loads(api.peek("/x", {}, metadata_only=True))["items"]
+        assert METADATA_ONLY in server.asked[0].headers["Accept"]
+
+    @pytest.mark.parametrize("code", [403, 429, 503])
+    def test_an_error_is_not_asked_again(self, api: Api, server: Server, clock: QuickClock, code: int) -> None:
+        server.answer(status(code), code)
+        with pytest.raises(ApiError, match=str(code)):
+            api.peek("/x", {})
+        assert len(server.asked) == 1 and clock.pauses == []
+
+    def test_a_broken_connection_is_not_asked_again(self, api: Api, server: Server) -> None:
+        server.reset()
+        with pytest.raises(Unreachable):
+            api.peek("/x", {})
+        assert len(server.asked) == 1

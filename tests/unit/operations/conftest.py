@@ -187,7 +187,7 @@ KUBEVIRTS = "/apis/kubevirt.io/v1/namespaces"
 COLLECTIONS = frozenset(
     ("kubevirts", "virtualmachines", "virtualmachineinstances", "virtualmachineinstancemigrations", "deployments", "daemonsets", "pods",
      "nodes", "customresourcedefinitions", "configmaps", "clusterrolebindings", "rolebindings",
-     "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "apiservices", "secrets")
+     "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "apiservices", "secrets", "jobs", "events")
 )  # fmt: skip
 FIXED: dict[str, Object] = {
     "/api/v1/namespaces/kube-system": {"metadata": {"uid": "0000-1111"}},
