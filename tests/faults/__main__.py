@@ -40,7 +40,10 @@ def main(*words: str) -> int:
             played.append(ending)
             known[ending.key] = ending.as_dict()
             ENDINGS.write_text(json.dumps(known, indent=1))
-            print(f"{len(played)}/{len(work)} {ending.key}: {ending.end} {ending.says} ({ending.seconds:.0f} s)", flush=True)
+            print(
+                f"{len(played)}/{len(work)} {ending.key}: {ending.end} {ending.says} ({ending.seconds:.0f} s)",
+                flush=True,
+            )
             for wrong in ending.wrong:
                 print(f"    WRONG: {wrong}", flush=True)
 

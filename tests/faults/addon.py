@@ -32,7 +32,11 @@ STATUSES: dict[str, tuple[int, str, str]] = {
     "503": (503, "ServiceUnavailable", "the server is currently unable to handle the request"),
     "401": (401, "Unauthorized", "Unauthorized"),
     "403": (403, "Forbidden", "the user is not allowed to do this"),
-    "409": (409, "Conflict", "the object has been modified; please apply your changes to the latest version and try again"),
+    "409": (
+        409,
+        "Conflict",
+        "the object has been modified; please apply your changes to the latest version and try again",
+    ),
     "webhook": (
         500,
         "InternalError",
@@ -50,20 +54,16 @@ class Rule:
         rule = json.loads(text)
         self.text = text
         self.phase: str = rule.get("phase", "")
-        self.write: int = rule.get("write", 0)
         self.fault: str = rule.get("fault", "")
         self.times: int | None = rule.get("times")
         self.everything: bool = rule.get("everything", False)
         self.story = Story()
-        self.writes = 0
         self.hits = 0
 
     def hits_it(self, phase: str, request: Request) -> bool:
         """Whether this request gets the fault."""
         if not self.fault:
             return False
-        if self.write:  # the n-th write of the run
-            return request.is_write and self.writes == self.write
         if self.times is not None and self.hits >= self.times:
             return False
         return phase == self.phase or (self.everything and self.hits > 0)
@@ -82,12 +82,15 @@ class Faults:
         rule = self._rule
         request = Request(flow.request.method, flow.request.path, flow.request.get_text() or "")
         phase = phase_of(request, rule.story)
-        if request.is_write:
-            rule.writes += 1
         hit = rule.hits_it(phase, request)
         if hit:
             rule.hits += 1
-        flow.metadata |= {"rule": rule, "request": request, "phase": phase, "fault": rule.fault if hit else "", "write": rule.writes}
+        flow.metadata |= {
+            "rule": rule,
+            "request": request,
+            "phase": phase,
+            "fault": rule.fault if hit else "",
+        }
         self._note(flow, "request")
         if hit:
             await self._instead(flow, rule.fault, request)
@@ -105,7 +108,13 @@ class Faults:
         elif fault == "watch closed":
             flow.response = http.Response.make(200, b"", {"Content-Type": "application/json"})
         elif fault == "410":
-            gone = {"kind": "Status", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old resource version"}
+            gone = {
+                "kind": "Status",
+                "status": "Failure",
+                "reason": "Expired",
+                "code": 410,
+                "message": "too old resource version",
+            }
             event = json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n"
             flow.response = http.Response.make(200, event, {"Content-Type": "application/json"})
         elif fault == "stale" and request.url in self._older:
@@ -155,14 +164,21 @@ class Faults:
             "url": request.url,
             "phase": flow.metadata["phase"],
             "fault": flow.metadata["fault"],
-            "write": flow.metadata["write"] if request.is_write else 0,
+            "write": request.is_write,
             "status": flow.metadata.get("status", 0),
         }
         self._log.write(json.dumps(line) + "\n")
 
 
 def _refusal(status: int, reason: str, message: str) -> http.Response:
-    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": message, "code": status}
+    body = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "reason": reason,
+        "message": message,
+        "code": status,
+    }
     headers = {"Content-Type": "application/json"}
     if status == 429:
         headers["Retry-After"] = "1"

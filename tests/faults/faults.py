@@ -51,8 +51,19 @@ class Fault:
 FAULTS = (
     Fault("429", "too many requests, Retry-After: 1", ANY, 2),
     Fault("500", "an internal error; nothing was done", ANY, 2, writes_say=UNAVAILABLE),
-    Fault("503", "unavailable; nothing was done", ANY, 2, "everything", writes_say=UNAVAILABLE, lasting_says=UNAVAILABLE),
-    Fault("reset before", "the connection is cut before the server has the request", ANY, 1, "everything", "", SILENT, SILENT),
+    Fault(
+        "503", "unavailable; nothing was done", ANY, 2, "everything", writes_say=UNAVAILABLE, lasting_says=UNAVAILABLE
+    ),
+    Fault(
+        "reset before",
+        "the connection is cut before the server has the request",
+        ANY,
+        1,
+        "everything",
+        "",
+        SILENT,
+        SILENT,
+    ),
     Fault("reset after", "the connection is cut when the server has done it", ANY, 1, "", "", SILENT),
     Fault("slow", "answers after 6 s", ANY, 2),
     Fault("hang", "never answers", ANY, 1, "everything", "", SILENT, SILENT),

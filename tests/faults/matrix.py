@@ -18,6 +18,11 @@ from tests.support.lab import Json
 # Writes of the KubeVirt object, before which the API server asks virt-operator's webhook.
 ADMITTED = ("hold the methods", "move the image tag", "restore the methods")
 BRIEFLY = "reset after"
+# A run can do without these; then it arrives although the fault lasts.
+TOLERATED = (
+    *("drain migrations", "wait", "wait after the image tag", "wait after the methods", "look at the end"),
+    *("renew the lock", "release the lock"),
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,9 @@ class Cell:
 
     @property
     def key(self) -> str:
-        return " / ".join((self.scenario.name, self.phase.name, self.fault.name, "lasting" if self.lasting else "passing"))
+        return " / ".join(
+            (self.scenario.name, self.phase.name, self.fault.name, "lasting" if self.lasting else "passing")
+        )
 
     @property
     def rule(self) -> Json:
@@ -52,10 +59,6 @@ class Cell:
     def may_arrive(self) -> bool:
         """Whether the run may be done all the same."""
         return not self.lasting or not self.fault.lasting_says or self.phase.name in TOLERATED
-
-
-# Of these phases a run can do without; then it arrives although the fault lasts.
-TOLERATED = ("drain migrations", "wait", "wait after the image tag", "wait after the methods", "look at the end", "renew the lock", "release the lock")
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def cells() -> list[Cell]:
 def phases_of(scenario: Scenario) -> list[str]:
     """All its phases, in the order of the run."""
     names = list(scenario.phases)
-    at = names.index("apply the CRD") if "apply the CRD" in names else 0
+    at = names.index("take over the CRD") if "take over the CRD" in names else 0
     return [*names[:at], *scenario.briefly, *names[at:]]
 
 

@@ -72,7 +72,11 @@ def _said(ending: Json) -> str:
         return f"says {status[1]} {status[2]}"
     if re.fullmatch(r"[a-z]+\.[a-z0-9-]+", ending["says"]):
         return f"says `{ending['says']}`"
-    return "says that the API server does not answer" if "does not answer" in ending["says"] else f"says: {ending['says'][:60]}"
+    return (
+        "says that the API server does not answer"
+        if "does not answer" in ending["says"]
+        else f"says: {ending['says'][:60]}"
+    )
 
 
 def _within(seconds: float) -> str:

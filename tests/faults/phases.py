@@ -121,8 +121,10 @@ def _moves_the_tag(request: Request) -> bool:
     return bool(KUBEVIRT.match(request.path)) and any(path == "/spec/imageTag" for _op, path in request.operations)
 
 
-def _takes_over(request: Request) -> bool:
-    return any(path == "/metadata/managedFields" for _op, path in request.operations)
+def _takes_over(plural: str) -> Callable[[Request, Story], bool]:
+    return lambda request, _story: (
+        any(path == "/metadata/managedFields" for _op, path in request.operations) and request.collection == plural
+    )
 
 
 def _applies(plural: str) -> Callable[[Request, Story], bool]:
@@ -163,7 +165,9 @@ PHASES = (
         "read what the manifest names",
         "read",
         lambda request, story: (
-            _before_any_write(request, story) and request.collection in (*KINDS.values(),) and not LEASE.match(request.path)
+            _before_any_write(request, story)
+            and request.collection in (*KINDS.values(),)
+            and not LEASE.match(request.path)
         ),
     ),
     Phase("hold the methods", "write", lambda request, _: _edits(request, "add")),
@@ -174,7 +178,7 @@ PHASES = (
             story.last_write == "hold the methods" and MIGRATIONS.search(request.path) and request.is_watch
         ),
     ),
-    Phase("take over fields", "write", lambda request, _: _takes_over(request)),
+    *(Phase(f"take over the {kind}", "write", _takes_over(plural)) for kind, plural in KINDS.items()),
     Phase("move the image tag", "write", lambda request, _: _moves_the_tag(request)),
     Phase("restore the methods", "write", lambda request, _: _edits(request, "remove")),
     *(Phase(f"apply the {kind}", "write", _applies(plural)) for kind, plural in KINDS.items()),
@@ -190,16 +194,22 @@ PHASES = (
     ),
     Phase("wait", "watch", lambda request, story: request.is_watch and story.last_write == "apply the Deployment"),
     Phase(
-        "wait after the image tag", "watch", lambda request, story: request.is_watch and story.last_write == "move the image tag"
+        "wait after the image tag",
+        "watch",
+        lambda request, story: request.is_watch and story.last_write == "move the image tag",
     ),
     Phase(
-        "wait after the methods", "watch", lambda request, story: request.is_watch and story.last_write == "restore the methods"
+        "wait after the methods",
+        "watch",
+        lambda request, story: request.is_watch and story.last_write == "restore the methods",
     ),
     Phase(
         "look at the end",
         "read",
         lambda request, story: (
-            story.last_write == "restore the methods" and request.path == "/apis/kubevirt.io/v1/kubevirts" and not request.is_watch
+            story.last_write == "restore the methods"
+            and request.path == "/apis/kubevirt.io/v1/kubevirts"
+            and not request.is_watch
         ),
     ),
 )

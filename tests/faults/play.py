@@ -96,11 +96,13 @@ class Player:
 
     def _is_there(self, kill: Kill, position: int) -> bool:
         awaited = "response" if kill.moment == "after" else "request"
-        return any(event["event"] == awaited and event["phase"] == kill.at for event in self._stage.proxy.seen(position))
+        return any(
+            event["event"] == awaited and event["phase"] == kill.at for event in self._stage.proxy.seen(position)
+        )
 
     def _wrong_after_again(self, scenario: Scenario, like: int | None = None) -> list[str]:
         """The fault is gone, and the same command is run again."""
-        position = self._stage.proxy.rule({})
+        self._stage.proxy.rule({})
         again = self._stage.run(scenario).result(BOUND)
         if again is None or again.code != 0:
             return [f"run again: {'hangs' if again is None else again.message}"]
@@ -143,7 +145,9 @@ def _wrong_with(cell: Cell, end: str, result: Result | None) -> list[str]:
 
 def _twice(events: Sequence[Json]) -> list[str]:
     """What was done more often than once, by both runs."""
-    stored = [event for event in events if event["event"] == "response" and 0 < event["status"] < 300 and event["write"]]
+    stored = [
+        event for event in events if event["event"] == "response" and 0 < event["status"] < 300 and event["write"]
+    ]
     restored = [event for event in stored if event["phase"] == "restore the methods"]
     wrong = [] if len(restored) == 1 else [f"the methods were restored {len(restored)} times"]
     created = [event["url"] for event in stored if event["status"] == 201 and "/leases" not in event["url"]]

@@ -111,7 +111,9 @@ class PlayedOperator:
             return False
         moves = status.get("observedDeploymentID") != identifier
         if not begun.items() <= status.items() or not _in_progress(status):
-            self._status(KUBEVIRT, {**begun, "phase": status.get("phase", "Deploying"), "conditions": _under_way(moves)})
+            self._status(
+                KUBEVIRT, {**begun, "phase": status.get("phase", "Deploying"), "conditions": _under_way(moves)}
+            )
         elif not self._operands_are_of(identifier, generation):
             for name, plural in OPERANDS.items():
                 self._write_operand(name, plural, identifier, target, generation)
@@ -129,7 +131,9 @@ class PlayedOperator:
 
     def _operands_are_of(self, identifier: str, generation: int) -> bool:
         operands = [self._server.get(f"{APPS}/{plural}/{name}") for name, plural in OPERANDS.items()]
-        return all(one and one["metadata"]["annotations"] == _annotations(one, identifier, generation) for one in operands)
+        return all(
+            one and one["metadata"]["annotations"] == _annotations(one, identifier, generation) for one in operands
+        )
 
     def _write_operand(self, name: str, plural: str, identifier: str, version: str, generation: int) -> None:
         path = f"{APPS}/{plural}/{name}"

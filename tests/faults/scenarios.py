@@ -37,7 +37,9 @@ class Scenario:
 # Longer than a played hop needs with every fault that passes, and short enough for those that last.
 PATIENCE: Json = {"wait_timeout": 300, "stall_timeout": 150, "migration_drain_timeout": 150}
 
-_MANIFEST = tuple(f"apply the {kind}" for kind in KINDS if kind not in ("CRD", "Deployment"))
+_LIKE_OTHERS = tuple(
+    f"{what} the {kind}" for kind in KINDS if kind not in ("CRD", "Deployment") for what in ("take over", "apply")
+)
 
 UPGRADE = Scenario(
     "upgrade",
@@ -51,8 +53,9 @@ UPGRADE = Scenario(
         "rehearse",
         "hold the methods",
         "drain migrations",
-        "take over fields",
+        "take over the CRD",
         "apply the CRD",
+        "take over the Deployment",
         "apply the Deployment",
         "list for the wait",
         "wait",
@@ -62,7 +65,7 @@ UPGRADE = Scenario(
         "look at the end",
         "release the lock",
     ),
-    briefly=_MANIFEST,
+    briefly=_LIKE_OTHERS,
 )
 PINNED = Scenario(
     "pinned",
