@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 
-from tests.faults.matrix import cells, kills
+from tests.faults.matrix import Cell, Kill, cells, kills
 from tests.faults.page import save
 from tests.faults.play import Ending, play_all
 from tests.faults.stage import FOLDER
@@ -29,7 +29,7 @@ def main(*words: str) -> int:
     """0 when every cell ended as it should."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped by SIGTERM"))
     FOLDER.mkdir(parents=True, exist_ok=True)
-    everything = [*cells(), *kills()]
+    everything: list[Cell | Kill] = [*cells(), *kills()]
     work = [one for one in everything if not words or any(word in one.key for word in words)]
     known: dict[str, Json] = json.loads(ENDINGS.read_text()) if ENDINGS.exists() else {}
     writing = threading.Lock()

@@ -21,9 +21,8 @@ HELD = "held-workload-update-methods"
 LEASE = re.compile(r"^/apis/coordination\.k8s\.io/v1/namespaces/[^/]+/leases(/kubevirt-lifecycle)?$")
 KUBEVIRT = re.compile(r"^/apis/kubevirt\.io/v1/namespaces/[^/]+/kubevirts/[^/]+$")
 MIGRATIONS = re.compile(r"/virtualmachineinstancemigrations$")
-# The last part of the path of each kind that the operator's manifest has.
+# The last part of the path of each kind in the operator's manifest. Its namespace is there already and stays as it is.
 KINDS = {
-    "Namespace": "namespaces",
     "CRD": "customresourcedefinitions",
     "PriorityClass": "priorityclasses",
     "ClusterRole": "clusterroles",
