@@ -90,7 +90,7 @@ class Api:
     Attributes:
         requests: How many were sent so far.
         guard: Called before every attempt of a write that is no rehearsal; may raise a ClusterError.
-        hurried: True gives every later request a second, and no second attempt: for cleaning up after a signal.
+        hurried: If not 0, the seconds for every later request, which is then sent only once.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Api:
         self.endpoint = endpoint
         self.requests = 0
         self.guard: Callable[[], None] = lambda: None
-        self.hurried = False
+        self.hurried = 0.0
         self._login = Login(pool, headers)
         self._log_in_again = log_in_again
         self._login_is_old = False
@@ -314,7 +314,7 @@ class Api:
         return self._answered or not isinstance(error, Unreachable)
 
     def _once(self, method: str, path: str, query: Mapping[str, t.Any], left: float, **how: t.Any) -> Json:
-        left = max(left, HURRIED_TIMEOUT)
+        left = max(left, self.hurried or HURRIED_TIMEOUT)
         timeout = (min(CONNECT_TIMEOUT, left), min(READ_TIMEOUT, left))
         ends = self._clock.now() + left
         response = self._send(method, path, query, timeout=timeout, **how)
@@ -393,7 +393,7 @@ class Api:
         if content_type:
             headers["Content-Type"] = content_type
         url = f"{self.endpoint}{path}" + (f"?{urlencode(query)}" if query else "")
-        connect, read = (HURRIED_TIMEOUT, HURRIED_TIMEOUT) if self.hurried else timeout
+        connect, read = (self.hurried, self.hurried) if self.hurried else timeout
         self.requests += 1
         try:
             response = login.pool.request(

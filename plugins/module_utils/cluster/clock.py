@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 import time
 
@@ -20,3 +21,11 @@ class Clock:
     def pause(self, seconds: float) -> None:
         """Let ``seconds`` pass. Callers bound how often."""
         threading.Event().wait(seconds)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Let ``seconds`` pass, or fewer if the event happens; whether it has."""
+        return event.wait(seconds)
+
+    def utc(self) -> datetime.datetime:
+        """The time of day, for people to read. Clocks of two machines differ: never compare it with another one's."""
+        return datetime.datetime.now(datetime.timezone.utc)

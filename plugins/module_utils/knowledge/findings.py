@@ -51,7 +51,10 @@ def _blocker(summary: str, acceptable: bool = False) -> Kind:
 
 
 CATALOGUE: dict[str, Kind] = {
+    "cluster.held": _blocker("Another run works on this cluster."),
+    "cluster.lock-lost": _blocker("The run has lost its lock, and may not write any more."),
     "cluster.no-server-side-apply": _blocker("The Kubernetes version has no server-side apply."),
+    "cluster.taken-over": Kind("info", True, "The lock of an earlier run that does not live any more was taken over."),
     "cluster.wrong-uid": _blocker("This is not the cluster that expected_cluster_uid names."),
     "kubernetes.too-new": Kind("warning", True, "Kubernetes is newer than what the wanted version is for."),
     "kubernetes.too-old": _blocker("The wanted version needs a newer Kubernetes.", acceptable=True),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
-from ..cluster.api import Api, Json
+from ..cluster.api import HURRIED_TIMEOUT, Api, Json
 from ..cluster.clock import Clock
 from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound
+from ..cluster.interruption import HOW_TO_GO_ON, Interrupted
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
 from ..knowledge.conditions import target_version
@@ -66,6 +67,7 @@ class Execution:
         self._in_doubt: Step | None = None
         self._unsure = False
         """Whether this step has sent a write whose answer was lost."""
+        self._is_interrupted = False
 
     def run(self, against: Sequence[Finding]) -> None:
         """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
@@ -84,11 +86,19 @@ class Execution:
             self._outcome.failure = self._failure(stopped)
         except ClusterError as error:
             self._outcome.failure = self._failure(Stopped(words=str(error)))
+        except Interrupted as interrupted:
+            self._is_interrupted = True
+            self._api.hurried = HURRIED_TIMEOUT
+            self._outcome.failure = self._failure(Stopped(words=f"Stopped by {interrupted}."))
+            self._tell(f"stopped by {interrupted}. {HOW_TO_GO_ON} {self._account()}")
         except Exception as error:  # whatever it is: it must not hide what was changed
             self._outcome.failure = self._failure(Stopped(words=mistake(error)))
         self._outcome.changed = bool(self._written)
         if self._outcome.failure:
             self._outcome.diff, self._outcome.actions = diff_of(self._written), actions_of(self._written)
+        if self._is_interrupted:
+            self._outcome.state, self._outcome.findings = "unknown", findings
+            return
         try:
             facts = observe(self._api, self._facts.cluster)
         except ClusterError:
@@ -128,6 +138,11 @@ class Execution:
         except (ClusterError, Stopped) as error:
             in_doubt = self._unsure or (isinstance(error, ClusterError) and error.in_doubt)
             if in_doubt and step.writes and step not in self._written:
+                self._written.append(step)
+                self._in_doubt = step
+            raise
+        except Interrupted:
+            if step.writes and step not in self._written:
                 self._written.append(step)
                 self._in_doubt = step
             raise
@@ -297,9 +312,9 @@ class Execution:
         lines += [told(one) for one in stopped.findings]
         if stopped.words:
             lines.append(stopped.words)
+        lines.append(self._account())
         if not self._written:
-            return "\n".join([*lines, "Nothing was changed."])
-        lines.append(f"Changed so far: {listed((step.object for step in self._written), most=20)}.")
+            return "\n".join(lines)
         if self._in_doubt:
             lines.append(f"The server did not say whether {self._in_doubt.object} was changed; the next run looks.")
         written = {step.action for step in self._written}
@@ -312,9 +327,14 @@ class Execution:
             lines.append("VMs and their launchers were not touched.")
         if not any(one.id == "upgrade.rbac-escalation" for one in stopped.findings):  # the same again would fail again
             lines.append("To go on: run the same again.")
-        if written & {"apply", *TAG_MOVES}:
+        if written & {"apply", *TAG_MOVES} and not self._is_interrupted:  # which would ask the server
             lines.append(self._way_back(written))
         return "\n".join(lines)
+
+    def _account(self) -> str:
+        if not self._written:
+            return "Nothing was changed."
+        return f"Changed so far: {listed((step.object for step in self._written), most=20)}."
 
     def _way_back(self, written: set[str]) -> str:
         """How to put the previous operator back, as long as the new one has not begun to move its operands."""
