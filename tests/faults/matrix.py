@@ -18,6 +18,8 @@ from tests.support.lab import Json
 # Writes of the KubeVirt object, before which the API server asks virt-operator's webhook.
 ADMITTED = ("hold the methods", "move the image tag", "restore the methods")
 BRIEFLY = "reset after"
+# An address that never answered, and a login that was never taken, are wrong ones: that is said at once.
+FIRST = "find the cluster"
 # A run can do without these; then it arrives although the fault lasts.
 TOLERATED = (
     *("drain migrations", "wait", "wait after the image tag", "wait after the methods", "look at the end"),
@@ -51,7 +53,7 @@ class Cell:
     @property
     def may_say(self) -> str:
         """A pattern of what a run may say that ends without having arrived; empty: it must arrive."""
-        if self.lasting:
+        if self.lasting or self.phase.name == FIRST:
             return self.fault.lasting_says
         return self.fault.writes_say if self.phase.sort in (WRITE, REHEARSAL) else self.fault.reads_say
 

@@ -43,7 +43,9 @@ def _of_scenario(scenario: Scenario, endings: Mapping[str, Json]) -> Iterator[st
             if any(name == phase for name, _fault in by_place)
         ]
         yield f"### {scenario.name}: {title}\n\n{_markdown(['phase', *faults], rows)}\n"
-    killed = {(kill.at, kill.moment): kill for kill in kills() if kill.scenario is scenario}
+    killed: dict[tuple[str, str], Kill] = {
+        (kill.at, kill.moment): kill for kill in kills() if kill.scenario is scenario
+    }
     rows = [
         [phase, *(_cell(killed.get((phase, moment)), endings) for moment in MOMENTS)]
         for phase in phases_of(scenario)

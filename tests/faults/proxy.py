@@ -70,7 +70,15 @@ class Proxy:
             "stream_large_bodies": "100m",
         }
         options = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        command = [str(PROGRAM), "--mode", f"reverse:{server}", "--listen-host", "127.0.0.1", "--listen-port", str(port)]
+        command = [
+            str(PROGRAM),
+            "--mode",
+            f"reverse:{server}",
+            "--listen-host",
+            "127.0.0.1",
+            "--listen-port",
+            str(port),
+        ]
         return subprocess.Popen(
             [*command, "-q", "-s", str(Path(__file__).with_name("addon.py")), *options],
             env={**os.environ, "FAULTS_FOLDER": str(self._folder)},
