@@ -49,16 +49,29 @@ class Ending:
         return asdict(self)
 
 
+class Undisturbed:
+    """What a run leaves that meets no fault; played once for all stages."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Json] = {}
+        self._playing = threading.Lock()
+
+    def of(self, scenario: Scenario, play: Callable[[Scenario], Json]) -> Json:
+        with self._playing:
+            if scenario.name not in self._found:
+                self._found[scenario.name] = play(scenario)
+            return self._found[scenario.name]
+
+
 class Player:
     """Plays cells on one stage."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, undisturbed: Undisturbed) -> None:
         self._stage = stage
-        self._undisturbed: dict[str, Json] = {}
+        self._undisturbed = undisturbed
 
     def play(self, one: Cell | Kill) -> Ending:
-        if one.scenario.name not in self._undisturbed:
-            self._undisturbed[one.scenario.name] = self._without_a_fault(one.scenario)
+        self._undisturbed.of(one.scenario, self._without_a_fault)
         self._stage.reset(one.scenario)
         return self._killed(one) if isinstance(one, Kill) else self._disturbed(one)
 
@@ -106,7 +119,8 @@ class Player:
         again = self._stage.run(scenario).result(BOUND)
         if again is None or again.code != 0:
             return [f"run again: {'hangs' if again is None else again.message}"]
-        wrong = differences(self._undisturbed[scenario.name], self._stage.fingerprint())
+        undisturbed = self._undisturbed.of(scenario, self._without_a_fault)
+        wrong = differences(undisturbed, self._stage.fingerprint())
         return wrong + (_twice(self._stage.proxy.seen(like)) if like is not None else [])
 
 
@@ -168,8 +182,10 @@ def play_all(work: Sequence[Cell | Kill], name: str, stages: int, done: Callable
     waiting: queue.SimpleQueue[Cell | Kill] = queue.SimpleQueue()
     for one in sorted(work, key=lambda one: not getattr(one, "lasting", False)):  # the longest first
         waiting.put(one)
+    undisturbed = Undisturbed()
     threads = [
-        threading.Thread(target=_play_some, args=(f"{name}-{number}", waiting, done)) for number in range(stages)
+        threading.Thread(target=_play_some, args=(f"{name}-{number}", undisturbed, waiting, done))
+        for number in range(stages)
     ]
     for thread in threads:
         thread.start()
@@ -177,10 +193,12 @@ def play_all(work: Sequence[Cell | Kill], name: str, stages: int, done: Callable
         thread.join()
 
 
-def _play_some(name: str, waiting: queue.SimpleQueue[Cell | Kill], done: Callable[[Ending], t.Any]) -> None:
+def _play_some(
+    name: str, undisturbed: Undisturbed, waiting: queue.SimpleQueue[Cell | Kill], done: Callable[[Ending], t.Any]
+) -> None:
     stage = Stage(name)
     try:
-        player = Player(stage)
+        player = Player(stage, undisturbed)
         while True:
             try:
                 one = waiting.get_nowait()

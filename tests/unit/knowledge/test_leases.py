@@ -39,7 +39,10 @@ def test_a_heartbeat_changes_only_its_time_and_keeps_what_makes_it_a_conflict() 
 
 @pytest.mark.parametrize(("transitions", "afterwards"), [(0, 1), (4, 5), (None, 1), ("x", 1), (True, 1)])
 def test_taking_over(transitions: t.Any, afterwards: int) -> None:
-    other = {"metadata": {"uid": "1", "resourceVersion": "5"}, "spec": {"leaseTransitions": transitions, "strategy": "x"}}
+    other = {
+        "metadata": {"uid": "1", "resourceVersion": "5"},
+        "spec": {"leaseTransitions": transitions, "strategy": "x"},
+    }
     taken = leases.taken_over(other, "jo", LATER)
     assert taken["metadata"] == other["metadata"]
     assert taken["spec"] == {**leases.new("kubevirt", "jo", LATER)["spec"], "leaseTransitions": afterwards}

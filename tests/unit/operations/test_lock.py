@@ -172,7 +172,9 @@ class TestTaking:
         case.leases.refuses = {"POST": 403}
         with pytest.raises(Stopped) as stopped, case.lock():
             pytest.fail("taken")
-        assert "create, get, update and delete leases.coordination.k8s.io in the namespace kubevirt" in stopped.value.words
+        assert (
+            "create, get, update and delete leases.coordination.k8s.io in the namespace kubevirt" in stopped.value.words
+        )
         assert "user jo cannot" in stopped.value.words
 
     def test_without_an_answer_nothing_stays_behind(self, case: Case) -> None:
