@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import typing as t
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import urllib3
@@ -166,7 +167,7 @@ class TestPreconditions:
 def test_an_answer_from_before_our_own_write_is_not_believed(connection: tuple[Api, Losing]) -> None:
     api, losing = connection
     live = api.get(PATH)
-    before = [api._login.pool.request("GET", f"{api.endpoint}{path}") for path in (PATH, MAPS)]
+    before = [SimpleNamespace(status=200, headers={}, data=json.dumps(one).encode()) for one in (live, api.get(MAPS))]
     api.apply(PATH, counted(live, "2"))
     for path, old in zip((PATH, MAPS), before, strict=True):
         losing.before = [old]

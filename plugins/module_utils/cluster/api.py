@@ -32,7 +32,7 @@ from .errors import (
     Unauthorized,
     Unreachable,
 )
-from .patience import PATIENCE, Patience
+from .patience import LAST_PATIENCE, PATIENCE, Patience, is_away
 
 try:
     import urllib3
@@ -115,6 +115,7 @@ class Api:
         self._clock = clock
         self._answered = False
         self._logged_in = False
+        self._away_since: float | None = None
         self._written_versions: dict[str, int] = {}
 
     def get(self, path: str) -> Json:
@@ -295,17 +296,27 @@ class Api:
         return answer
 
     def _patience(self, seconds: float, *, repeatable: bool) -> Patience:
+        """With a server that has been away for long, every further request does not wait for as long again."""
+        if self._away_since is not None:
+            seconds = min(seconds, max(self._away_since + PATIENCE - self._clock.now(), LAST_PATIENCE))
         return Patience(self._clock, 0.0 if self.hurried else seconds, repeatable=repeatable)
 
     def _repeated(
         self, once: Callable[[float], Json], patience: Patience, *, before: Callable[[], None] = lambda: None
     ) -> Json:
-        while True:  # bear() raises the error when the patience ends
+        answer: Json | None = None
+        while answer is None:  # bear() raises the error when the patience ends
             before()
             try:
-                return once(patience.left)
+                answer = once(patience.left)
             except ClusterError as error:
+                if not is_away(error):
+                    self._away_since = None
+                elif self._away_since is None:
+                    self._away_since = self._clock.now()
                 patience.bear(error, may_pass=self._may_pass(error))
+        self._away_since = None
+        return answer
 
     def _may_pass(self, error: ClusterError) -> bool:
         """An address that never answered is a wrong one, and so is a login that was never taken: that is said at once."""
@@ -487,14 +498,14 @@ def _was_not_sent(error: Exception) -> bool:
 def _answer(method: str, path: str, status: int, data: bytes) -> Json:
     if status >= 400:
         raise _error(method, path, status, data)
-    try:
+    with contextlib.suppress(ValueError):
         answer = json.loads(data)
-    except ValueError as error:
-        raise Unreachable(
-            f"{method} {path} was answered with something that is not JSON ({data[:80]!r}). "
-            "Is this address a Kubernetes API server, or a proxy or login page in front of it?"
-        ) from error
-    return t.cast(Json, answer)
+        if isinstance(answer, dict):
+            return answer
+    raise Unreachable(
+        f"{method} {path} was answered with something that is not JSON ({data[:80]!r}). "
+        "Is this address a Kubernetes API server, or a proxy or login page in front of it?"
+    )
 
 
 def _error(method: str, path: str, status: int, data: bytes) -> ApiError:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import json
 import typing as t
+from types import SimpleNamespace
 
 import pytest
 import urllib3
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api import (
+    CONNECT_TIMEOUT,
+    HURRIED_TIMEOUT,
     PAGE,
+    READ_TIMEOUT,
+    WATCH_GRACE,
     Api,
     Login,
     WriteInCheckMode,
@@ -31,6 +36,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors 
     Unreachable,
 )
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.patience import (
+    LAST_PATIENCE,
     LOGIN_PATIENCE,
     LONGEST_PAUSE,
     LONGEST_RETRY_AFTER,
@@ -134,6 +140,24 @@ class TestReading:
             api.get("/x")
         assert 10 < len(server.asked) < 60
 
+    def test_a_server_that_stays_away_is_not_waited_for_as_long_again(
+        self, api: Api, server: Server, clock: QuickClock
+    ) -> None:
+        server.answer(POD).reset()
+        api.get("/x")
+        for least, most in ((LAST_PATIENCE, PATIENCE), (0, LAST_PATIENCE + LONGEST_PAUSE), (0, LAST_PATIENCE)):
+            started = clock.now()
+            with pytest.raises(Unreachable):
+                api.get("/x")
+            assert least < clock.now() - started <= most
+        server.answers[:] = []
+        server.answer(POD).reset()
+        api.get("/x")
+        started = clock.now()
+        with pytest.raises(Unreachable):
+            api.get("/x")
+        assert clock.now() - started > LAST_PATIENCE, "it was back in between"
+
     def test_an_address_that_never_answered_is_told_at_once(self, api: Api, server: Server, clock: QuickClock) -> None:
         server.reset()
         with pytest.raises(Unreachable):
@@ -154,7 +178,7 @@ class TestReading:
             with pytest.raises(Unreachable, match="came too slowly"):
                 api.get("/x")
 
-    @pytest.mark.parametrize("body", [b"<html>Log in</html>", b"", b"ok \xff"])
+    @pytest.mark.parametrize("body", [b"<html>Log in</html>", b"", b"ok \xff", b"null", b"[]"])
     def test_something_else_than_an_api_server(self, api: Api, server: Server, clock: QuickClock, body: bytes) -> None:
         server.answer(body)
         with pytest.raises(Unreachable, match=r"not JSON.*Kubernetes API server, or a proxy"):
@@ -477,6 +501,61 @@ class TestHurried:
         with pytest.raises((ApiError, Unreachable)):
             CALLS[call](api)
         assert (len(server.asked), clock.pauses) == (2, [])
+
+
+class TestTimeouts:
+    """A server that hangs is noticed, and no attempt goes on after the patience has ended."""
+
+    class Hanging:
+        """A pool whose server takes each request and does not answer within the timeout."""
+
+        def __init__(self, clock: QuickClock, answers: int = 0) -> None:
+            self.clock = clock
+            self.answers = answers
+            self.timeouts: list[tuple[float, float]] = []
+
+        def request(self, _method: str, _url: str, *, timeout: t.Any, **_options: t.Any) -> t.Any:
+            self.timeouts.append((timeout.connect_timeout, timeout._read))
+            if len(self.timeouts) <= self.answers:
+                return SimpleNamespace(status=200, headers={}, data=b"{}")
+            self.clock.pauses.append(timeout._read)
+            raise urllib3.exceptions.ReadTimeoutError(t.cast(t.Any, None), "/x", "Read timed out.")
+
+    def hanging(self, clock: QuickClock) -> tuple[Api, Hanging]:
+        pool = self.Hanging(clock, answers=1)
+        api = Api(pool, "https://api.example", list, check_mode=False, clock=clock)
+        api.get("/known")
+        return api, pool
+
+    @pytest.mark.parametrize("call", ["get", "patch with a test", "rehearsal"])
+    def test_all_attempts_together_stay_within_the_patience(self, clock: QuickClock, call: str) -> None:
+        api, pool = self.hanging(clock)
+        with pytest.raises(Unreachable, match="timed out"):
+            CALLS[call](api)
+        assert pool.timeouts[:2] == [(CONNECT_TIMEOUT, READ_TIMEOUT)] * 2
+        assert sum(clock.pauses) <= PATIENCE + 1
+        assert len(pool.timeouts) > 3
+
+    def test_a_write_without_a_precondition_is_sent_once(self, clock: QuickClock) -> None:
+        api, pool = self.hanging(clock)
+        with pytest.raises(Unreachable) as caught:
+            APPLY(api)
+        assert (len(pool.timeouts), caught.value.in_doubt) == (2, True)
+
+    def test_a_watch_that_is_silent_for_longer_than_it_should_last(self, clock: QuickClock) -> None:
+        api, pool = self.hanging(clock)
+        with pytest.raises(Unreachable):
+            api.watch("/x", resource_version="7", seconds=60)
+        assert pool.timeouts[-1] == (CONNECT_TIMEOUT, 60 + WATCH_GRACE)
+
+    def test_in_a_hurry(self, clock: QuickClock) -> None:
+        api, pool = self.hanging(clock)
+        api.hurried = True
+        for call in CALLS.values():
+            with pytest.raises(Unreachable):
+                call(api)
+        assert set(pool.timeouts[1:]) == {(HURRIED_TIMEOUT, HURRIED_TIMEOUT)}
+        assert len(pool.timeouts) == 1 + len(CALLS)
 
 
 def versioned(version: str, uid: str = "u") -> dict[str, t.Any]:
