@@ -21,6 +21,8 @@ description:
   - The workload update methods of the KubeVirt object are emptied before the first change and put back at the end, because
     migrations that race with the roll-out of virt-handler can end virtual machines.
   - A run that was stopped at any point can simply be started again; it goes on from the state of the cluster.
+  - While it works it holds a Lease beside the KubeVirt object, so that two runs do not work on the same cluster. One that a killed run
+    left is taken over after 30 seconds. The user needs create, get, update and delete of C(leases.coordination.k8s.io) in that namespace.
 author:
   - The kubevirt.lifecycle maintainers (@kubevirt)
 extends_documentation_fragment:

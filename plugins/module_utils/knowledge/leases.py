@@ -77,8 +77,8 @@ def renewed(lease: Mapping[str, t.Any], now: str) -> Json:
 
 def taken_over(lease: Mapping[str, t.Any], holder: str, now: str) -> Json:
     """Another run's Lease as ours."""
-    transitions = _fields(lease).get("leaseTransitions")
-    return {**lease, "spec": _spec(holder, now, transitions=(transitions if _is_count(transitions) else 0) + 1)}
+    transitions = _count(_fields(lease).get("leaseTransitions"))
+    return {**lease, "spec": _spec(holder, now, transitions=transitions + 1)}
 
 
 def is_held_by(lease: Mapping[str, t.Any], holder: str, since: str) -> bool:
@@ -90,12 +90,12 @@ def is_held_by(lease: Mapping[str, t.Any], holder: str, since: str) -> bool:
 def holding(lease: Mapping[str, t.Any]) -> Holding:
     """What a Lease says, whoever wrote it."""
     spec = _fields(lease)
-    seconds = spec.get("leaseDurationSeconds")
+    seconds = _count(spec.get("leaseDurationSeconds"))
     return Holding(
         holder=str(spec.get("holderIdentity") or "somebody without a name"),
         since=_to_the_second(spec.get("acquireTime")),
         heartbeat=_to_the_second(spec.get("renewTime")),
-        seconds=seconds if _is_count(seconds) and 0 < seconds <= LONGEST else SECONDS,
+        seconds=seconds if 0 < seconds <= LONGEST else SECONDS,
     )
 
 
@@ -114,8 +114,9 @@ def _fields(lease: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
     return spec if isinstance(spec, Mapping) else {}
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _count(value: object) -> int:
+    """0 for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
 
 
 def _to_the_second(time: object) -> str:

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 
 from ..cluster.api import HURRIED_TIMEOUT, Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ApiError, ClusterError, Conflict, Forbidden, NotFound, Unreachable
+from ..cluster.errors import ClusterError, Conflict, Forbidden, NotFound
 from ..knowledge import leases
 from ..knowledge.findings import Finding, finding
 from .execution import Stopped
@@ -81,7 +81,7 @@ class Lock:
             Stopped: Another run holds it, or it cannot be taken. Nothing was changed.
         """
         try:
-            self._renewed = self._clock.now()
+            self._since, self._renewed = leases.micro_time(self._clock.utc()), self._clock.now()
             self._lease = self._taken()
         except BaseException as error:  # the Lease may be there although nobody has told us
             self._leave(error)
@@ -110,28 +110,30 @@ class Lock:
 
     def _try_to_take(self) -> Json | None:
         """The Lease as ours; None where it has to be tried again."""
-        self._since = leases.micro_time(self._clock.utc())
-        self._renewed = self._clock.now()
+        asked = self._clock.now()
         try:
-            return self._api.create(
+            lease = self._api.create(
                 leases.collection(self._namespace), leases.new(self._namespace, self._holder, self._since)
             )
         except Conflict:
             other = self._api.get_or_none(self._path)
+        else:
+            self._renewed = asked
+            return lease
         if other is None or self._is_ours(other):  # the latter where the server's answer was lost
             return other
         if self._has_gone(other):
             return None
-        self._since = leases.micro_time(self._clock.utc())
-        self._renewed = self._clock.now()
+        asked = self._clock.now()
         try:
-            taken = self._api.replace(self._path, leases.taken_over(other, self._holder, self._since))
+            lease = self._api.replace(self._path, leases.taken_over(other, self._holder, self._since))
         except (Conflict, NotFound):
             return None
+        self._renewed = asked
         held = leases.holding(other)
         self._report(f"took the lock over from {held.holder}, which did not answer for {held.seconds} s")
         self.findings.append(self._taken_over(held))
-        return taken
+        return lease
 
     def _has_gone(self, other: Json) -> bool:
         """Whether the Lease of another run goes away while it is watched; False if it does not change at all.
@@ -164,7 +166,7 @@ class Lock:
         with self._renewing:
             try:
                 return self._renew_once() or self._renew_once()
-            except Exception as error:  # whatever it is: a heartbeat that has stopped must be noticed by time, not by silence
+            except Exception as error:  # whatever it is: the thread must go on, and the guard tells by the time
                 self._trouble = str(error)
                 return False
 
@@ -188,15 +190,11 @@ class Lock:
 
     def _refuse_if_lost(self) -> None:
         """Before every write. A heartbeat that comes late is good enough as long as nobody has the Lease."""
-        if self._is_late():
-            self._renew()
-        if self._lost is None and self._is_late():
-            self._lost = self._unanswered()
+        is_late = self._clock.now() - self._renewed >= leases.SECONDS
+        if is_late and not self._renew():
+            self._lost = self._lost or self._unanswered()
         if self._lost is not None:
             raise LockLost(self._lost)
-
-    def _is_late(self) -> bool:
-        return self._clock.now() - self._renewed >= leases.SECONDS
 
     def _leave(self, error: BaseException | None) -> None:
         """End the heartbeat and remove the Lease, if it is ours; what goes wrong with that is no failure of the run."""
@@ -229,7 +227,7 @@ class Lock:
                 return
             except Conflict:  # a heartbeat that was on its way
                 lease = None
-            except (Unreachable, ApiError) as error:
+            except ClusterError as error:
                 if isinstance(error, NotFound) or attempt == ATTEMPTS or self._api.hurried:
                     return
                 self._clock.pause(RETRY_AFTER)

@@ -12,6 +12,7 @@ import typing as t
 import pytest
 import urllib3
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import Conflict
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interruption import Interrupted
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import leases
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import lock as lock_module
@@ -182,6 +183,22 @@ class TestTaking:
         case.leases.after = unreachable("POST")
         with pytest.raises(Stopped, match="cannot be taken"), case.lock():
             pytest.fail("taken")
+        assert case.holder is None
+
+    def test_a_takeover_whose_answer_is_lost_is_ours(self, case: Case) -> None:
+        """As when the request is sent again and finds its own work."""
+
+        def conflict(method: str) -> None:
+            if method == "PUT":
+                case.leases.after = lambda method: None
+                raise Conflict("PUT", PATH, 409, "Conflict", "the object has been modified")
+
+        case.other()
+        case.leases.after = conflict
+        with case.lock():
+            assert case.holder == "me"
+            assert case.clock.seconds == 130, "it did not wait for itself"
+            case.write()
         assert case.holder is None
 
     def test_a_signal_while_it_is_taken_leaves_nothing_behind(self, case: Case) -> None:

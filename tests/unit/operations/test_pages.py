@@ -354,6 +354,9 @@ UPGRADE: dict[str, Callable[[World], None]] = {
 }
 # Why no page of an upgrade that has not begun has them.
 NOT_BEFORE_THE_FIRST_WRITE = {
+    "cluster.held": "the lock is the first write",
+    "cluster.lock-lost": "what becomes of the lock on the way",
+    "cluster.taken-over": "the lock is the first write",
     "upgrade.deployment-failed": "what virt-operator reports while it is waited for",
     "upgrade.image-pull": "what a pod shows while it is waited for",
     "upgrade.rbac-escalation": "what virt-operator reports while it is waited for",
