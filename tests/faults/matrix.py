@@ -145,7 +145,7 @@ _IN_SHORT = {
         ("apply the Deployment", "slow", False),
         ("list for the wait", "401", False),
         ("wait", "watch closed", False),
-        ("wait", "503", True),
+        ("observe", "503", True),
         ("restore the methods", "409", False),
         ("wait after the methods", "reset before", False),
         ("find the cluster", "hang", False),

@@ -35,6 +35,14 @@ BOUNDS = {
     ): "each round divides the number, and there are few suffixes",
     ("module_utils/knowledge/paths.py", "_stops"): "each round goes one minor further, and the table of releases ends",
     (
+        "module_utils/operations/lock.py",
+        "Lock._beat",
+    ): "when the lock is left or lost; a daemon thread, and every round pauses",
+    (
+        "module_utils/operations/lock.py",
+        "Lock._has_gone",
+    ): "after the seconds that the other run's Lease names, 300 at most",
+    (
         "module_utils/operations/waiting.py",
         "wait_for",
     ): "at the deadline, or at the end of a hold or the stall clock soon after",

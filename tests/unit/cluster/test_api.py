@@ -497,7 +497,7 @@ class TestHurried:
         api.get("/known")
         server.answers.clear()
         server.reset() if answer is None else server.answer(*answer)
-        api.hurried = True
+        api.hurried = 1.0
         with pytest.raises((ApiError, Unreachable)):
             CALLS[call](api)
         assert (len(server.asked), clock.pauses) == (2, [])
@@ -550,7 +550,7 @@ class TestTimeouts:
 
     def test_in_a_hurry(self, clock: QuickClock) -> None:
         api, pool = self.hanging(clock)
-        api.hurried = True
+        api.hurried = 1.0
         for call in CALLS.values():
             with pytest.raises(Unreachable):
                 call(api)
