@@ -79,12 +79,13 @@ class Proxy:
             "--listen-port",
             str(port),
         ]
-        return subprocess.Popen(
-            [*command, "-q", "-s", str(Path(__file__).with_name("addon.py")), *options],
-            env={**os.environ, "FAULTS_FOLDER": str(self._folder)},
-            stdout=(self._folder / "mitmdump.log").open("wb"),
-            stderr=subprocess.STDOUT,
-        )
+        with (self._folder / "mitmdump.log").open("wb") as output:
+            return subprocess.Popen(
+                [*command, "-q", "-s", str(Path(__file__).with_name("addon.py")), *options],
+                env={**os.environ, "FAULTS_FOLDER": str(self._folder)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     def _write_kubeconfig(self, port: int, token: str) -> None:
         ca = self._folder / "mitmproxy" / "mitmproxy-ca-cert.pem"

@@ -33,6 +33,9 @@ class Server:
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         self._pool = urllib3.PoolManager(ca_cert_data=authority, maxsize=4)
 
+    def close(self) -> None:
+        self._pool.clear()
+
     def get(self, path: str) -> Json | None:
         """An object or a list; None when it is not there."""
         return self.send("GET", path)

@@ -49,6 +49,7 @@ class Stage:
     def close(self) -> None:
         self.proxy.stop()
         self._operator.stop()
+        self.server.close()
         lab("down", "--name", self.name)
 
     def run(self, scenario: Scenario) -> Run:
