@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound, Unreachable
+from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
 from ..knowledge.conditions import target_version
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import tag_patch
 from ..knowledge.versions import try_parse
-from .editing import ATTEMPTS, edit_kubevirt
+from .editing import ATTEMPTS, edit_kubevirt, is_in_doubt
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Facts, observe
 from .outcome import Outcome, Report, listed, mistake, phase, told
@@ -120,10 +120,7 @@ class Execution:
         try:
             how(step)
         except ClusterError as error:
-            in_doubt = isinstance(error, Unreachable) or (
-                isinstance(error, ApiError) and error.status >= 500 and not error.of_webhook
-            )
-            if in_doubt and step.writes and step not in self._written:
+            if is_in_doubt(error) and step.writes and step not in self._written:
                 self._written.append(step)
                 self._in_doubt = step
             raise
