@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from ..knowledge import workload_strategy
 from ..knowledge.conditions import State, explanation
@@ -28,7 +29,7 @@ def findings_against_any_strategy(facts: Facts) -> list[Finding]:
     about_the_object = findings_about_the_object(facts)
     if about_the_object:
         return about_the_object
-    return [*_about_the_version(facts), *findings_about_a_hold(facts, "blocker")]
+    return [*_about_the_version(facts), *_about_a_hold(facts)]
 
 
 def findings_against_a_change(facts: Facts, methods: Sequence[str]) -> list[Finding]:
@@ -65,6 +66,11 @@ def _about_the_version(facts: Facts) -> list[Finding]:
             "them.",
         )
     ]
+
+
+def _about_a_hold(facts: Facts) -> list[Finding]:
+    """What is set now would move VMs in the middle of the upgrade, or be replaced at its end; so it cannot be accepted here."""
+    return [replace(one, acceptable=False) for one in findings_about_a_hold(facts, "blocker")]
 
 
 def _about_the_time(facts: Facts, methods: Sequence[str]) -> list[Finding]:

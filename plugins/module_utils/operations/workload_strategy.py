@@ -183,7 +183,7 @@ def _carry_out(
     """The dry run, the write, and the wait; what went wrong is in the outcome."""
 
     def patch_of(kubevirt: Json) -> list[dict[str, t.Any]] | None:
-        if held_methods(kubevirt) is not None and "workloads.methods-held" not in params["accept"]:
+        if held_methods(kubevirt) is not None:
             raise ClusterError("An upgrade began meanwhile and holds the methods. When it is done, run this again.")
         now = strategy_of(kubevirt)
         wanted = _wanted(now, asked)
