@@ -58,16 +58,17 @@ def upgrade_page(result: Result) -> list[str]:
 
 def strategy_page(result: Result) -> list[str]:
     """How VMs are moved, and what that means for them, of ``kubevirt_workload_strategy``'s result."""
-    before, after = in_words(result["strategy_before"]), in_words(result["strategy"])
-    rows = (
-        [("Strategy", f"{after}, as it is already")] if before == after else [("Before", before), ("Asked for", after)]
-    )
+    before, after = result["strategy_before"], result["strategy"]
+    if before == after:
+        rows = [("Strategy", f"{in_words(after)}; that is there already")]
+    else:
+        rows = [("Before", in_words(before)), ("Asked for", in_words(after))]
     vms = result["vms"]
     launchers = listed((f"{number} on {launcher}" for launcher, number in vms["by_launcher"].items()), most=10)
     rows += [
         ("State", result["state"]),
         ("Cluster", _cluster(result)),
-        ("VMs", f"{vms['total']}, of which {vms['to_be_moved']} are to be moved"),
+        ("VMs", f"{vms['total']}, {vms['to_be_moved']} to be moved"),
         *([("Launchers", launchers)] if launchers else []),
     ]
     return [*_table(rows), *_fates(vms), *_findings(result["findings"])]
