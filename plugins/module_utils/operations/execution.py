@@ -19,6 +19,7 @@ from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import image_tag, tag_patch
 from ..knowledge.way_back import Written, way_back
 from .diagnosis import causes
+from .editing import ATTEMPTS, edit_kubevirt
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Facts, observe
 from .outcome import Outcome, Report, listed, mistake, phase, told
@@ -32,8 +33,6 @@ HOLD = 15.0
 """Seconds for which the hop must stay done before it counts as done."""
 QUIET = 5.0
 """Seconds without a live migration after the methods were emptied, for virt-controller to have seen it."""
-ATTEMPTS = 5
-"""How often a write is made again from a fresh read when somebody else changed the object in between."""
 PAUSE = 2.0
 """Seconds before the object is looked at of which nobody knows whether it was made."""
 TAG_MOVES = ("set-image-tag", "remove-image-tag")
@@ -264,25 +263,8 @@ class Execution:
         return self._edit_kubevirt(release)
 
     def _edit_kubevirt(self, patch_of: Callable[[Json], list[dict[str, t.Any]] | None]) -> bool:
-        """Patch the KubeVirt object as it is now, and again where somebody else was quicker.
-
-        Returns:
-            False when there was nothing to do. What a patch of ours has done whose answer was lost is ours.
-        """
-        for _attempt in range(ATTEMPTS):
-            patch = patch_of(self._kubevirt())
-            if patch is None:
-                ours, self._unsure = self._unsure, False
-                return ours
-            try:
-                self._api.json_patch(self._facts.kubevirt_path, patch)
-            except Conflict as error:
-                self._unsure = self._unsure or error.in_doubt
-                continue
-            return True
-        raise Stopped(
-            words=f"{self._facts.kubevirt_name} changes faster than it can be written. Find out who writes to it."
-        )
+        """Patch the KubeVirt object as it is now, and again where somebody else was quicker; False when nothing is to be done."""
+        return edit_kubevirt(self._api, self._facts, patch_of)
 
     def _until_settled(self, limits: Limits, *, only_operator: bool = False) -> None:
         judge = HopJudge(self._facts.kubevirt_metadata_name, self._plan.to_version, only_operator=only_operator)
