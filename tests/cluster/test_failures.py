@@ -122,5 +122,6 @@ class _Upgrade:
         )
         print(failed.message)
         assert failed.code != 0
-        assert "To go on: do what is said above, then run the same again." in failed.message
+        how = "To go on: do what is said above, then run the same again."
+        assert (how if failed.data["changed"] else "Nothing was changed.") in failed.message
         return failed

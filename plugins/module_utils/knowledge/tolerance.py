@@ -21,8 +21,8 @@ PATIENCE: dict[str, float] = {
     # After a rotation the new CA bundle reaches everybody within minutes (kubevirt/kubevirt#4698, #15210).
     "upgrade.certificate-untrusted": 600.0,
     "upgrade.container-not-created": 120.0,
-    # A component may restart once or twice while certificates and leases change hands.
-    "upgrade.crash-loop": 180.0,
+    # On a busy node a probe ends a slow start some times before one is fast enough; so do certificates and leases that change hands.
+    "upgrade.crash-loop": 300.0,
     # While virt-operator itself rolls, the old one works under new rules (kubevirt/kubevirt#18497).
     "upgrade.deployment-failed": 120.0,
     # A registry that answers late, or the kubelet's own retries, end within a minute.
@@ -37,7 +37,7 @@ PATIENCE: dict[str, float] = {
     "upgrade.stored-version-dropped": 60.0,
     # An autoscaler needs some minutes for a new node.
     "upgrade.unschedulable": 300.0,
-    "upgrade.virt-handler-failed": 180.0,
+    "upgrade.virt-handler-failed": 300.0,
     "upgrade.webhook-unreachable": 300.0,
 }
 """Seconds in a row, by the id of the finding."""
