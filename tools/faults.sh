@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Play every fault in every phase of an upgrade, and write docs/fault-matrix.md: faults.sh [WORD…]
+# Play every fault in every phase of an upgrade, and write docs/fault-matrix.md: faults.sh [--missing | WORD…]
 #
 # Copyright the kubevirt.lifecycle maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plays the matrices and writes docs/fault-matrix.md: python -m tests.faults [WORD…]
+"""Plays the matrices and writes docs/fault-matrix.md: python -m tests.faults [--missing | WORD…]
 
-With words, only the cells whose name has one of them; the others stay as they were played last, on this machine.
+With words, only the cells whose name has one of them; with --missing those that were not played yet or went wrong. The others
+stay as they were played last, on this machine.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ def main(*words: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped by SIGTERM"))
     FOLDER.mkdir(parents=True, exist_ok=True)
     everything: list[Cell | Kill] = [*cells(), *kills()]
-    work = [one for one in everything if not words or any(word in one.key for word in words)]
     known: dict[str, Json] = json.loads(ENDINGS.read_text()) if ENDINGS.exists() else {}
+    work = [one for one in everything if not words or any(word in one.key for word in words)]
+    if words == ("--missing",):
+        work = [one for one in everything if one.key not in known or known[one.key]["wrong"]]
     writing = threading.Lock()
     played: list[Ending] = []
 
