@@ -69,14 +69,21 @@ def test_a_vm_tolerates_the_taint_of_the_simulated_nodes() -> None:
 @pytest.mark.parametrize(
     ("line", "pod"),
     [
-        ("default,true,,source,target\n", ("default", "source")),
-        ("default,true,true,source,target\n", ("default", "target")),
-        ("default,,,source,target\n", None),
-        ("default,,,,\n", None),
+        ("default,uid,Running,true,,source,target\n", ("default", "source")),
+        ("default,uid,Running,true,true,source,target\n", ("default", "target")),
+        ("default,uid,Running,,,source,target\n", None),
+        ("default,uid,Running,,,,\n", None),
     ],
 )
 def test_the_pod_in_which_no_guest_is_after_a_migration(line: str, pod: tuple[str, str] | None) -> None:
     assert guests.left_pod(line) == pod
+
+
+@pytest.mark.parametrize(
+    ("phase", "ended"), [("Running", False), ("Scheduled", False), ("", False), ("Succeeded", True), ("Failed", True)]
+)
+def test_a_guest_that_has_ended(phase: str, ended: bool) -> None:
+    assert guests.ended_guest(f"default,uid,{phase},,,,\n") == (("default", "uid") if ended else None)
 
 
 def test_vmi_stages_write_as_the_user_that_virt_api_lets_write() -> None:
