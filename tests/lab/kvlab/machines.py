@@ -57,8 +57,8 @@ class Wish:
 
     @property
     def labels(self) -> dict[str, str]:
-        """The lab's labels of its VMI and pods."""
-        labels = {"lab/vm": "true", "lab/kind": self.kind}
+        """What is said of it on its VMI and pods; the Stages go by them."""
+        labels = {"lab/kind": self.kind}
         if self.guest_agent:
             labels["lab/guest-agent"] = "connected"
         if self.migration_seconds is not None:
@@ -95,7 +95,7 @@ def machine(template: Object, name: str, namespace: str, wish: Wish) -> Object:
     """The VM or standalone VMI *name*, made from the lab's template."""
     made = copy.deepcopy(template)
     guest = made["spec"]["template"]
-    guest["metadata"]["labels"] = wish.labels
+    guest["metadata"]["labels"] |= wish.labels
     spec, domain = guest["spec"], guest["spec"]["domain"]
     spec["evictionStrategy"] = wish.eviction_strategy
     if wish.vcpus > 1:

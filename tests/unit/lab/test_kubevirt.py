@@ -7,8 +7,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from kvlab import guests, kubevirt, manifests, vms
-from yaml import safe_load, safe_load_all
+from kvlab import guests, kubevirt, manifests
+from yaml import safe_load_all
 
 
 def cr(**changes: t.Any) -> dict[str, t.Any]:
@@ -46,24 +46,6 @@ def test_not_done_says_why(changes: dict[str, t.Any], said: str) -> None:
 
 def test_a_cr_without_status_is_not_done() -> None:
     assert "no Available" in kubevirt.why_not_done({"metadata": {"generation": 1}}, "v1.8.4")
-
-
-@pytest.mark.parametrize(
-    ("present", "names"),
-    [([], ["vm-1", "vm-2"]), (["vm-7", "vm-3", "mine", "vm-x"], ["vm-8", "vm-9"])],
-)
-def test_names_of_further_vms(present: list[str], names: list[str]) -> None:
-    assert vms.next_names(present, 2) == names
-
-
-def test_a_vm_tolerates_the_taint_of_the_simulated_nodes() -> None:
-    template = safe_load((manifests.DATA / "vm.yaml").read_text(encoding="utf-8"))
-    made = vms.machine(template, "vm-1", "other")
-    assert made["metadata"] == {"name": "vm-1", "namespace": "other"}
-    assert template["metadata"] == {}
-    tolerated = {toleration["key"] for toleration in made["spec"]["template"]["spec"]["tolerations"]}
-    nodes = safe_load_all((manifests.DATA / "workers.yaml").read_text(encoding="utf-8"))
-    assert {taint["key"] for node in nodes for taint in node["spec"]["taints"]} == tolerated
 
 
 @pytest.mark.parametrize(
