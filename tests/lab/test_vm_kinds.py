@@ -243,5 +243,7 @@ def test_who_was_shut_down_stays_down_and_nobody_else_is(lab: Lab) -> None:
 
 def took(state: Object) -> float:
     """How long a migration took, in seconds."""
-    start, end = (datetime.fromisoformat(state[key].replace("Z", "+00:00")) for key in ("startTimestamp", "endTimestamp"))
+    start, end = (
+        datetime.fromisoformat(state[key].replace("Z", "+00:00")) for key in ("startTimestamp", "endTimestamp")
+    )
     return (end - start).total_seconds()

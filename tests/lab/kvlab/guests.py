@@ -48,7 +48,15 @@ def guests(kubectl: list[str]) -> Iterator[str]:
 
 def launchers(kubectl: list[str], namespace: str, uid: str) -> list[str]:
     """The names of a VMI's launcher pods."""
-    own = ["get", "pods", "-n", namespace, "-l", f"kubevirt.io/created-by={uid}", "-o=jsonpath={.items[*].metadata.name}"]
+    own = [
+        "get",
+        "pods",
+        "-n",
+        namespace,
+        "-l",
+        f"kubevirt.io/created-by={uid}",
+        "-o=jsonpath={.items[*].metadata.name}",
+    ]
     return subprocess.run([*kubectl, *own], stdout=subprocess.PIPE, text=True, check=False).stdout.split()
 
 

@@ -36,7 +36,9 @@ def create_mixed(lab: Lab, times: int, namespace: str) -> list[str]:
 
 def create_all(lab: Lab, wishes: Mapping[str, Wish], namespace: str) -> list[str]:
     """Create VMs and wait until those run that shall; their names."""
-    disks = [one for name, wish in wishes.items() if wish.access_mode for one in disk(name, namespace, wish.access_mode)]
+    disks = [
+        one for name, wish in wishes.items() if wish.access_mode for one in disk(name, namespace, wish.access_mode)
+    ]
     if disks:
         kubectl.kubectl(lab, "apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(disks))
     template = yaml.safe_load((manifests.DATA / "vm.yaml").read_text(encoding="utf-8"))

@@ -112,7 +112,20 @@ def test_the_nodes_have_the_cpu_models_and_machine_types_that_can_be_asked_for()
 def test_the_options_of_vm_create_are_those_of_a_wish() -> None:
     plain = cli.parser().parse_args(["vm", "create", "3"])
     assert (plain.count, cli.wish_of(plain)) == (3, Wish())
-    words = "vm create 1 --kind slow --run-strategy Once --standalone --vcpus 4 --migration-seconds 9".split()
+    words = [
+        "vm",
+        "create",
+        "1",
+        "--kind",
+        "slow",
+        "--run-strategy",
+        "Once",
+        "--standalone",
+        "--vcpus",
+        "4",
+        "--migration-seconds",
+        "9",
+    ]
     assert cli.wish_of(cli.parser().parse_args(words)) == Wish(
         kind="slow", run_strategy="Once", standalone=True, vcpus=4, migration_seconds=9
     )
