@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 from collections.abc import Iterable, Mapping
@@ -88,7 +89,7 @@ def evict(lab: Lab, name: str, namespace: str) -> str:
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}}
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
     try:
-        kubectl.kubectl(lab, "create", "--raw", path, "-f", "-", stdin=yaml.safe_dump(eviction))
+        kubectl.kubectl(lab, "create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
     except CommandFailed as failure:
         return failure.said
     return ""
