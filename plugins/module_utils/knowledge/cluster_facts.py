@@ -14,6 +14,7 @@ import re
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 
+from .launchers import tag_of
 from .versions import try_parse
 
 Object = Mapping[str, t.Any]
@@ -178,7 +179,7 @@ def launcher_facts(running: str, vmis: int, outdated: Iterable[Object]) -> list[
     """
     found: dict[str, int] = {}
     for vmi in outdated:
-        tag = _tag((vmi.get("status") or {}).get("launcherContainerImageVersion") or "")
+        tag = tag_of((vmi.get("status") or {}).get("launcherContainerImageVersion") or "")
         version = str(try_parse(tag) or "")
         found[version] = found.get(version, 0) + 1
     current = vmis - sum(found.values())
@@ -213,10 +214,6 @@ def _tolerates(placement: Object, taint: TaintFacts) -> bool:
         and (one.get("operator") == "Exists" or (one.get("value") or "") == taint["value"])
         for one in (_CRITICAL_ADDONS, *(placement.get("tolerations") or ()))
     )
-
-
-def _tag(image: str) -> str:
-    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
 
 
 def _nulls(value: t.Any, path: str) -> Iterator[str]:

@@ -23,3 +23,8 @@ def unfinished_migrations(migrations: Iterable[Mapping[str, t.Any]]) -> list[str
         for migration in migrations
         if (migration.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
     ]
+
+
+def tag_of(image: str) -> str:
+    """The tag of an image; empty where it has none, or is named by a digest alone."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
