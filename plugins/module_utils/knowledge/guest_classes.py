@@ -110,7 +110,11 @@ def _storage(spec: Object, status: Object) -> Iterable[str]:
         claim = claims.get(volume["name"]) or {}
         if kind in ("persistentVolumeClaim", "dataVolume"):
             kind = "claim"
-        yield " ".join((kind, claim.get("volumeMode") or "", *sorted(claim.get("accessModes") or ()))).replace("  ", " ").strip()
+        yield (
+            " ".join((kind, claim.get("volumeMode") or "", *sorted(claim.get("accessModes") or ())))
+            .replace("  ", " ")
+            .strip()
+        )
 
 
 def _network(spec: Object, domain: Object) -> Iterable[str]:

@@ -59,5 +59,3 @@ def test_few_vms_give_a_line_each_but_not_within_seconds() -> None:
     assert progress.line(1, 0, 1.0) == ""
     assert progress.line(1, 0, 12.0) == "1 of 4 VMs moved, 0 failed, 5.0 a minute, less than 1 min left"
     assert progress.line(4, 0, 13.0) == "4 of 4 VMs moved, 0 failed, 18.5 a minute"
-
-

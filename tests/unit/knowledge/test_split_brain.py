@@ -39,7 +39,11 @@ def pod(name: str, *, job: str = "", phase: str = "Running", of: str = "vmi-1") 
 
 
 def migration(phase: str, uid: str = "job-1", name: str = "db") -> Object:
-    return {"metadata": {"namespace": "prod", "name": "m", "uid": uid}, "spec": {"vmiName": name}, "status": {"phase": phase}}
+    return {
+        "metadata": {"namespace": "prod", "name": "m", "uid": uid},
+        "spec": {"vmiName": name},
+        "status": {"phase": phase},
+    }
 
 
 CASES: dict[str, tuple[Object, list[Object], list[Object], bool | None]] = {
