@@ -148,7 +148,8 @@ def _why_not_running(pod: Object) -> str:
     status = pod.get("status") or {}
     if status.get("phase") == "Running":
         return ""
-    scheduled = next((one for one in status.get("conditions") or () if one["type"] == "PodScheduled"), {})
+    conditions = {one["type"]: one for one in status.get("conditions") or ()}
+    scheduled = conditions.get("PodScheduled") or {}
     if scheduled.get("status") == "False":
         return f"{scheduled.get('reason', 'Unschedulable')}: {scheduled.get('message', '')}"
     waiting = [(one.get("state") or {}).get("waiting") or {} for one in status.get("containerStatuses") or ()]
