@@ -18,6 +18,7 @@ from ..knowledge.conditions import target_version
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import tag_patch
 from ..knowledge.versions import try_parse
+from .editing import ATTEMPTS, edit_kubevirt
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Facts, observe
 from .outcome import Outcome, Report, listed, mistake, phase, told
@@ -31,10 +32,6 @@ HOLD = 15.0
 """Seconds for which the hop must stay done before it counts as done."""
 QUIET = 5.0
 """Seconds without a live migration after the methods were emptied, for virt-controller to have seen it."""
-ATTEMPTS = 5
-"""How often a write is made again from a fresh read when somebody else changed the object in between."""
-WEBHOOK_PAUSE = 10.0
-"""Seconds before the methods are put back again when virt-operator's webhook could not be asked."""
 TAG_MOVES = ("set-image-tag", "remove-image-tag")
 
 Params = Mapping[str, t.Any]
@@ -222,24 +219,7 @@ class Execution:
 
     def _edit_kubevirt(self, patch_of: Callable[[Json], list[dict[str, t.Any]] | None]) -> bool:
         """Patch the KubeVirt object as it is now, and again where somebody else was quicker; False when nothing is to be done."""
-        for attempt in range(1, ATTEMPTS + 1):
-            patch = patch_of(self._kubevirt())
-            if patch is None:
-                return False
-            try:
-                self._api.json_patch(self._facts.kubevirt_path, patch)
-            except Conflict:
-                continue
-            except ApiError as error:
-                # virt-operator's own; while its certificate is renewed it fails for a moment (kubevirt/kubevirt#4698, #15210)
-                if not error.of_webhook or attempt == ATTEMPTS:
-                    raise
-                self._clock.pause(WEBHOOK_PAUSE)
-                continue
-            return True
-        raise Stopped(
-            words=f"{self._facts.kubevirt_name} changes faster than it can be written. Find out who writes to it."
-        )
+        return edit_kubevirt(self._api, self._facts, patch_of, self._clock)
 
     def _until_settled(self, limits: Limits, *, only_operator: bool = False) -> None:
         judge = HopJudge(self._facts.kubevirt_metadata_name, self._plan.to_version, only_operator=only_operator)

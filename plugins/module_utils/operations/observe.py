@@ -10,8 +10,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..cluster.api import PAGE, Api, Json
+from ..cluster.clock import Clock
 from ..cluster.errors import Forbidden, Unreachable
-from ..knowledge.conditions import explanation, operator_version, state_of
+from ..knowledge.conditions import explanation, operator_version, reconciled_generation, state_of
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import image_tag, keeps_own_manifests
 from ..knowledge.launchers import OUTDATED_LABEL
@@ -19,6 +20,8 @@ from ..knowledge.manifest import declared_registry, declared_version
 from ..knowledge.objects import object_name
 from ..knowledge.versions import Version, try_parse
 
+CATCH_UP = 60
+"""Seconds that the operator gets to take in the last edit of the KubeVirt object before it counts as unhealthy."""
 # Served since 0.37; older releases have v1alpha3 only.
 API_VERSIONS = ("v1", "v1alpha3")
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kubevirts.kubevirt.io"
@@ -199,6 +202,36 @@ def observe(api: Api, cluster: Cluster, *, name: str | None = None, namespace: s
         kubernetes=kubernetes,
         groups=groups,
     )
+
+
+def observe_caught_up(
+    api: Api,
+    cluster: Cluster,
+    clock: Clock,
+    *,
+    after_edit: bool = False,
+    name: str | None = None,
+    namespace: str | None = None,
+) -> Facts:
+    """The facts once the operator has taken in the last edit of the KubeVirt object; any edit makes it unready for seconds.
+
+    Args:
+        api: The cluster.
+        cluster: From ``cluster_of``.
+        clock: Time.
+        after_edit: We have just edited it, so the operator may not even have begun.
+        name: As for ``observe``.
+        namespace: As for ``observe``.
+    """
+    facts = observe(api, cluster, name=name, namespace=namespace)
+    for _attempt in range(CATCH_UP // 2):
+        if facts.kubevirt is None or reconciled_generation(facts.kubevirt) is not False:
+            break
+        if not after_edit and facts.state != "degraded":
+            break
+        clock.pause(2)
+        facts = observe(api, cluster, name=name, namespace=namespace)
+    return facts
 
 
 def _kubevirts(api: Api, prefix: str, namespace: str | None) -> list[Json]:

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from ..cluster.api import Api
 from ..cluster.clock import Clock
 from ..cluster.errors import Forbidden, ManifestUnavailable
-from ..knowledge.conditions import reconciled_generation
 from ..knowledge.findings import Finding
 from ..knowledge.launchers import unfinished_migrations
 from ..knowledge.manifest import Manifest
@@ -26,7 +25,7 @@ from .given_files import check_ids_of_both, load_gates, load_manifest, load_rele
 from .hop import migrations_source
 from .markdown import upgrade_document
 from .next_command import upgrade_command
-from .observe import Cluster, Facts, cluster_of, observe, wrong_cluster
+from .observe import Facts, cluster_of, observe_caught_up, wrong_cluster
 from .options import check_options
 from .outcome import InvalidOption, Outcome, Report, refusal
 from .pages import upgrade_page
@@ -47,9 +46,6 @@ from .upgrade_plan import (
     plan_of,
 )
 from .upgrade_wish import Wish, arrived, running_version
-
-CATCH_UP = 60
-"""Seconds that the operator gets to take in the last edit of the KubeVirt object before it counts as unhealthy."""
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "version": {"type": "str", "required": True},
@@ -100,7 +96,7 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
         return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
-    facts = _caught_up(api, cluster, clock)
+    facts = observe_caught_up(api, cluster, clock)
     outcome = _outcome(facts, wish)
     legs = legs_of(facts, wish)
     _judge_risks(api, facts, legs)
@@ -246,17 +242,6 @@ def _version(option: str, text: str, known: Releases) -> Version:
         return version_of(text, known, after=Version(0, 17, 0))
     except VersionError as error:
         raise InvalidOption(f"{option}: {error} Nothing was done.") from error
-
-
-def _caught_up(api: Api, cluster: Cluster, clock: Clock) -> Facts:
-    """The facts once the operator has taken in the last edit of the KubeVirt object; any edit makes it unready for seconds."""
-    facts = observe(api, cluster)
-    for _attempt in range(CATCH_UP // 2):
-        if facts.kubevirt is None or facts.state != "degraded" or reconciled_generation(facts.kubevirt) is not False:
-            break
-        clock.pause(2)
-        facts = observe(api, cluster)
-    return facts
 
 
 def _migrations(api: Api, facts: Facts) -> list[str]:

@@ -16,7 +16,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.workl
     HELD_ANNOTATION,
     methods,
 )
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade, waiting
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import observe, upgrade, waiting
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import InvalidOption, Outcome
 
 World = t.Any  # tests/unit/operations/conftest.py
@@ -309,7 +309,7 @@ class TestBeforeTheFirstStep:
         run.world.kubevirt = run.world.status("1.8-degraded-node", {"v1.8.4": "v1.7.0"})
         run.world.kubevirt["metadata"]["generation"] = 99
         assert "[kubevirt.unhealthy]" in run(check_mode=True).failure
-        assert 0 < sum(run.clock.pauses) <= upgrade.CATCH_UP
+        assert 0 < sum(run.clock.pauses) <= observe.CATCH_UP
 
     def test_another_cluster_is_refused_before_it_is_looked_at(self, run: Run) -> None:
         stopped = run(expected_cluster_uid="9999")
