@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import datetime, timezone
 
 
 class Clock:
@@ -16,6 +17,10 @@ class Clock:
     def now(self) -> float:
         """Seconds that only grow, for measuring."""
         return time.monotonic()
+
+    def utc(self) -> datetime:
+        """The date and time of the day, in UTC."""
+        return datetime.now(timezone.utc)
 
     def pause(self, seconds: float) -> None:
         """Let ``seconds`` pass. Callers bound how often."""

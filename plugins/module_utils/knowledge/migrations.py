@@ -27,18 +27,19 @@ def key_of(object: Object) -> str:
     return f"{object['metadata']['namespace']}/{object['metadata']['name']}"
 
 
-def migration_for(vmi: Object, deployment: str) -> dict[str, t.Any]:
+def migration_for(vmi: Object, deployment: str, token: str) -> dict[str, t.Any]:
     """The object that asks for a live migration of this VMI.
 
     Args:
         vmi: The VirtualMachineInstance.
         deployment: ``status.observedDeploymentID`` of the KubeVirt object.
+        token: What makes its name unique. A server makes one up too, but then a request cannot be repeated.
     """
     return {
         "apiVersion": "kubevirt.io/v1",
         "kind": "VirtualMachineInstanceMigration",
         "metadata": {
-            "generateName": NAME_PREFIX,
+            "name": f"{NAME_PREFIX}{token}",
             "namespace": vmi["metadata"]["namespace"],
             "labels": {OURS_LABEL: deployment},
             "annotations": {ORIGIN_ANNOTATION: launcher_of(vmi)},
