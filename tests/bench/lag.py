@@ -116,6 +116,9 @@ class Replay:
             self._now = event.at
             self._take_in(event)
 
+    def look_again(self) -> None:
+        """All that there is is known."""
+
     def _take_in(self, event: Event) -> None:
         name = event.object["metadata"]["name"]
         if event.type == "DELETED":

@@ -40,6 +40,9 @@ class Recording(Clock):
         self._now = min(then, self._events[0]["at"]) if self._events else then
         return self._take_in()
 
+    def look_again(self) -> None:
+        """A recording shows all that there is."""
+
     @property
     def is_over(self) -> bool:
         return not self._events

@@ -4,21 +4,35 @@
 
 """Private to the collection. Talking to one API server: fixed paths, plain dicts, timeouts on every call.
 
-Reads are repeated when the server is busy or restarting; writes are sent once, and in check mode not at all.
+Reads are repeated while the server is busy or restarting, writes only where that cannot do anything twice: see ``patience.py``. In
+check mode no write is sent at all.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import random
+import threading
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
 from ..knowledge.field_ownership import FIELD_MANAGER
 from .clock import Clock
-from .errors import ApiError, Conflict, Expired, Forbidden, NotFound, Unauthorized, Unreachable
+from .errors import (
+    ApiError,
+    AuthError,
+    ClusterError,
+    Conflict,
+    Expired,
+    Forbidden,
+    NotFound,
+    NotSent,
+    OldAnswer,
+    Unauthorized,
+    Unreachable,
+)
+from .patience import PATIENCE, Patience, is_unclear
 
 try:
     import urllib3
@@ -26,14 +40,12 @@ except ImportError:  # comes with kubernetes; connection.py reports what is miss
     urllib3 = None  # type: ignore[assignment]
 
 CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 60.0
+READ_TIMEOUT = 30.0
+# For cleaning up after a signal.
+HURRIED_TIMEOUT = 1.0
 # The server ends a watch by itself; one that is silent for longer than this afterwards is dead.
-WATCH_GRACE = 15.0
+WATCH_GRACE = 5.0
 PAGE = 500
-# A read is tried again on these; they pass while an API server or an aggregated one restarts.
-BUSY = frozenset({429, 500, 502, 503, 504})
-ATTEMPTS = 6
-LONGEST_PAUSE = 10.0
 
 _ERRORS: Mapping[int, type[ApiError]] = {
     401: Unauthorized,
@@ -52,15 +64,33 @@ class WriteInCheckMode(AssertionError):
     """Our own mistake: a write was about to be sent although this is check mode."""
 
 
+class Login(t.NamedTuple):
+    """How to reach a server as one user.
+
+    Attributes:
+        pool: urllib3's pool manager with the TLS settings, a client certificate too.
+        headers: Gives the headers that log us in.
+    """
+
+    pool: t.Any
+    headers: Callable[[], list[tuple[str, str]]]
+
+
 class Api:
     """One API server, as one user.
 
     Args:
-        pool: urllib3's pool manager with the TLS settings of this server.
+        pool: As in ``Login``.
         endpoint: ``https://host:port``.
-        headers: Gives the headers that log us in.
+        headers: As in ``Login``.
         check_mode: True makes every write a WriteInCheckMode error.
-        clock: Measures pauses between attempts.
+        clock: Measures the patience with a request, and makes its pauses.
+        log_in_again: Gives a new login when the server does not take the old one any more: tokens and certificates are renewed.
+
+    Attributes:
+        requests: How many were sent so far.
+        guard: Called before every attempt of a write that is no rehearsal; may raise a ClusterError.
+        hurried: True gives every later request a second, and no second attempt: for cleaning up after a signal.
     """
 
     def __init__(
@@ -71,17 +101,31 @@ class Api:
         *,
         check_mode: bool,
         clock: Clock,
+        log_in_again: Callable[[], Login] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.requests = 0
-        self._pool = pool
-        self._headers = headers
+        self.guard: Callable[[], None] = lambda: None
+        self.hurried = False
+        self._login = Login(pool, headers)
+        self._log_in_again = log_in_again
+        self._login_is_old = False
+        self._login_lock = threading.Lock()
         self._check_mode = check_mode
         self._clock = clock
         self._answered = False
+        self._logged_in = False
+        self._written_versions: dict[str, int] = {}
 
     def get(self, path: str) -> Json:
-        """The object at ``path``."""
+        """The object at ``path``.
+
+        Every read may raise, besides the error that the server answers with:
+
+        Raises:
+            Unreachable: There was no answer for ``PATIENCE`` seconds.
+            OldAnswer: For as long the answer was from before our own last write.
+        """
         return self._read(path)
 
     def get_or_none(self, path: str) -> Json | None:
@@ -103,11 +147,11 @@ class Api:
         except NotFound:
             return []
 
-    def snapshot(self, path: str, *, label_selector: str = "") -> tuple[list[Json], str]:
-        """All objects of the collection, and the resourceVersion to watch from."""
+    def snapshot(self, path: str, *, label_selector: str = "", patience: float = PATIENCE) -> tuple[list[Json], str]:
+        """All objects of the collection, and the resourceVersion to watch from. ``patience``: seconds for each page."""
         items: list[Json] = []
         version = ""
-        for page in self._pages(path, label_selector, False):
+        for page in self._pages(path, label_selector, False, patience):
             items += page["items"]
             version = version or page["metadata"].get("resourceVersion", "")
         return items, version
@@ -135,20 +179,52 @@ class Api:
 
         Args:
             path: The object's path.
-            body: The fields that we want.
+            body: The fields that we want. With a resourceVersion it is a Conflict when the object changed in between, and only then
+                is it sent again after an answer that did not come.
             rehearse: The server checks permission, validation and admission, and stores nothing.
         """
         query: Json = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        if rehearse:
-            query["dryRun"] = "All"
-        return self._write("PATCH", path, body, "application/apply-patch+yaml", query)
+        return self._write(
+            "PATCH",
+            path,
+            body,
+            "application/apply-patch+yaml",
+            query=query | ({"dryRun": "All"} if rehearse else {}),
+            repeatable=_has_version(body),
+            rehearse=rehearse,
+        )
 
     def json_patch(self, path: str, operations: Sequence[Mapping[str, t.Any]], *, rehearse: bool = False) -> Json:
-        """A JSON patch. Begin it with a ``test``, so that it is a Conflict when the object changed in between."""
+        """A JSON patch.
+
+        Begin it with a ``test`` that does not hold any more afterwards: then it is a Conflict when the object changed in between, and
+        only then is it sent again after an answer that did not come.
+        """
         query: Json = {"fieldManager": FIELD_MANAGER}
-        if rehearse:
-            query["dryRun"] = "All"
-        return self._write("PATCH", path, operations, "application/json-patch+json", query)
+        return self._write(
+            "PATCH",
+            path,
+            operations,
+            "application/json-patch+json",
+            query=query | ({"dryRun": "All"} if rehearse else {}),
+            repeatable=bool(operations) and operations[0]["op"] == "test",
+            rehearse=rehearse,
+        )
+
+    def create(self, path: str, body: Mapping[str, t.Any]) -> Json:
+        """A new object in the collection at ``path``; a Conflict where one of that name is there."""
+        return self._write("POST", path, body, query={"fieldManager": FIELD_MANAGER}, repeatable=True)
+
+    def replace(self, path: str, body: Mapping[str, t.Any]) -> Json:
+        """The object at ``path`` as a whole; with a resourceVersion it is a Conflict when it changed in between."""
+        return self._write("PUT", path, body, query={"fieldManager": FIELD_MANAGER}, repeatable=_has_version(body))
+
+    def delete(self, path: str, *, uid: str, resource_version: str = "", rehearse: bool = False) -> Json:
+        """Delete the object at ``path``; a Conflict when it is another one by now, or, if asked for, another version."""
+        preconditions = {"uid": uid} | ({"resourceVersion": resource_version} if resource_version else {})
+        # A body hides what the query says, dryRun too.
+        body = {"preconditions": preconditions} | ({"dryRun": ["All"]} if rehearse else {})
+        return self._write("DELETE", path, body, repeatable=True, rehearse=rehearse)
 
     def watch(self, path: str, *, resource_version: str, seconds: int, label_selector: str = "") -> Watching:
         """The changes of the collection at ``path`` after ``resource_version``, for at most ``seconds``."""
@@ -158,40 +234,125 @@ class Api:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": seconds,
         }
-        response = self._send("GET", path, query, read_timeout=seconds + WATCH_GRACE, stream=True)
+        response = self._send("GET", path, query, timeout=(CONNECT_TIMEOUT, seconds + WATCH_GRACE), stream=True)
         if response.status >= 400:
             raise _error("GET", path, response.status, response.read(decode_content=True))
         return Watching(response, path)
 
-    def _pages(self, path: str, label_selector: str, metadata_only: bool) -> Iterator[Json]:
+    def _pages(self, path: str, label_selector: str, metadata_only: bool, patience: float = PATIENCE) -> Iterator[Json]:
         query = _selecting(label_selector) | {"limit": PAGE}
         accept = _METADATA_ONLY if metadata_only else "application/json"
-        page = _with_items(self._read(path, query, accept=accept))
+        page = _with_items(self._read(path, query, accept=accept, patience=patience))
         yield page
         while following := page["metadata"].get("continue"):
-            page = _with_items(self._read(path, query | {"continue": following}, accept=accept))
+            page = _with_items(self._read(path, query | {"continue": following}, accept=accept, patience=patience))
             yield page
 
-    def _read(self, path: str, query: Mapping[str, t.Any] | None = None, *, accept: str = "application/json") -> Json:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                response = self._send("GET", path, query or {}, accept=accept)
-            except Unreachable:
-                if attempt == ATTEMPTS or not self._answered:  # a wrong address: say so at once
-                    raise
-                self._clock.pause(_pause(attempt, None))
-                continue
-            if response.status in BUSY and attempt < ATTEMPTS:
-                self._clock.pause(_pause(attempt, response.headers.get("Retry-After")))
-                continue
-            return _answer("GET", path, response.status, response.data)
-        raise AssertionError("the last attempt returns or raises")
+    def _read(
+        self,
+        path: str,
+        query: Mapping[str, t.Any] | None = None,
+        *,
+        accept: str = "application/json",
+        patience: float = PATIENCE,
+    ) -> Json:
+        asked = query or {}
 
-    def _write(self, method: str, path: str, body: t.Any, content_type: str, query: Mapping[str, t.Any]) -> Json:
+        def once(left: float) -> Json:
+            answer = self._once("GET", path, asked, left, accept=accept)
+            if "continue" not in asked:  # the pages of a list are all of the time of its first one
+                self._refuse_old(path, answer)
+            return answer
+
+        return self._repeated(once, self._patience(patience, repeatable=True))
+
+    def _write(
+        self,
+        method: str,
+        path: str,
+        body: t.Any,
+        content_type: str = "application/json",
+        *,
+        query: Mapping[str, t.Any] | None = None,
+        repeatable: bool,
+        rehearse: bool = False,
+    ) -> Json:
         if self._check_mode:
             raise WriteInCheckMode(f"{method} {path}")
-        response = self._send(method, path, query, body=json.dumps(body).encode(), content_type=content_type)
-        return _answer(method, path, response.status, response.data)
+        data = json.dumps(body).encode()
+
+        def once(left: float) -> Json:
+            if not rehearse:
+                self.guard()
+            return self._once(method, path, query or {}, left, body=data, content_type=content_type)
+
+        patience = self._patience(PATIENCE, repeatable=repeatable or rehearse)
+        try:
+            answer = self._repeated(once, patience)
+        except ClusterError as error:
+            error.in_doubt = not rehearse and (patience.in_doubt or is_unclear(error))
+            raise
+        if not rehearse:
+            self._remember(answer)
+        return answer
+
+    def _patience(self, seconds: float, *, repeatable: bool) -> Patience:
+        return Patience(self._clock, 0.0 if self.hurried else seconds, repeatable=repeatable)
+
+    def _repeated(self, once: Callable[[float], Json], patience: Patience) -> Json:
+        while True:  # bear() raises the error when the patience ends
+            try:
+                return once(patience.left)
+            except ClusterError as error:
+                if not self._may_pass(error):
+                    raise
+                patience.bear(error)
+
+    def _may_pass(self, error: ClusterError) -> bool:
+        """An address that never answered is a wrong one, and so is a login that was never taken: that is said at once."""
+        if isinstance(error, (Unauthorized, AuthError)):
+            return self._logged_in
+        return self._answered or not isinstance(error, Unreachable)
+
+    def _once(self, method: str, path: str, query: Mapping[str, t.Any], left: float, **how: t.Any) -> Json:
+        left = max(left, HURRIED_TIMEOUT)
+        timeout = (min(CONNECT_TIMEOUT, left), min(READ_TIMEOUT, left))
+        response = self._send(method, path, query, timeout=timeout, **how)
+        try:
+            answer = _answer(method, path, response.status, response.data)
+        except ApiError as error:
+            self._answered = True
+            error.retry_after = response.headers.get("Retry-After")
+            raise
+        self._answered = self._logged_in = True
+        return answer
+
+    def _remember(self, written: Json) -> None:
+        metadata = written.get("metadata", {})
+        version = metadata.get("resourceVersion", "")
+        if "uid" in metadata and version.isdigit():
+            self._written_versions[metadata["uid"]] = int(version)
+
+    def _refuse_old(self, path: str, answer: Json) -> None:
+        """An API server that lags behind, or a cache before it, may answer as it was before our own write."""
+        if not self._written_versions:
+            return
+        for one in answer.get("items") or [answer]:
+            metadata = one.get("metadata", {})
+            version = metadata.get("resourceVersion", "")
+            ours = self._written_versions.get(metadata.get("uid", ""), 0)
+            if version.isdigit() and int(version) < ours:
+                raise OldAnswer(
+                    f"GET {path} was answered with {metadata.get('name')} as it was before our own change (resourceVersion {version}, "
+                    f"ours is {ours}). One of the API servers behind {self.endpoint}, or a cache in front of them, lags behind: look at "
+                    "etcd and the API servers, then run again."
+                )
+
+    def _current_login(self) -> Login:
+        with self._login_lock:
+            if self._login_is_old and self._log_in_again is not None:
+                self._login, self._login_is_old = self._log_in_again(), False
+            return self._login
 
     def _send(
         self,
@@ -199,42 +360,45 @@ class Api:
         path: str,
         query: Mapping[str, t.Any],
         *,
+        timeout: tuple[float, float],
         accept: str = "application/json",
         body: bytes | None = None,
         content_type: str = "",
-        read_timeout: float = READ_TIMEOUT,
         stream: bool = False,
     ) -> t.Any:
+        login = self._current_login()
         headers = urllib3.HTTPHeaderDict()
-        for name, value in [*self._headers(), ("Accept", accept)]:
+        for name, value in [*login.headers(), ("Accept", accept)]:
             headers.add(name, value)
         if content_type:
             headers["Content-Type"] = content_type
         url = f"{self.endpoint}{path}" + (f"?{urlencode(query)}" if query else "")
+        connect, read = (HURRIED_TIMEOUT, HURRIED_TIMEOUT) if self.hurried else timeout
         self.requests += 1
         try:
-            response = self._pool.request(
+            response = login.pool.request(
                 method,
                 url,
                 body=body,
                 headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=read_timeout),
+                timeout=urllib3.Timeout(connect=connect, read=read),
                 preload_content=not stream,
                 retries=False,
             )
         except urllib3.exceptions.HTTPError as error:
-            raise Unreachable(self._why_unreachable(error)) from error
+            raise (NotSent if _was_not_sent(error) else Unreachable)(self._why_unreachable(error)) from error
         if response.status == 400 and not stream and b"HTTP request to an HTTPS server" in response.data:
             raise Unreachable(
                 f"The API server {self.endpoint} answers only to https. Write its address (host, or server in the kubeconfig) with "
                 "https://."
             )
-        self._answered = True
+        if response.status == 401 and login is self._login:
+            self._login_is_old = True
         return response
 
     def _why_unreachable(self, error: Exception) -> str:
         cause = _cause(error)
-        proxy = getattr(self._pool, "proxy", None)
+        proxy = getattr(self._login.pool, "proxy", None)
         through = f" through the proxy {proxy._replace(auth=None).url}" if proxy else ""
         advice = (
             "Set ca_cert (or certificate-authority in the kubeconfig) to the certificate of the CA that signed this server's."
@@ -292,10 +456,17 @@ def _with_items(page: Json) -> Json:
     return {**page, "items": page.get("items") or []}
 
 
-def _pause(attempt: int, retry_after: str | None) -> float:
-    if retry_after and retry_after.isdigit():
-        return min(float(retry_after), LONGEST_PAUSE)
-    return min(0.5 * 2.0**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+def _has_version(body: Mapping[str, t.Any]) -> bool:
+    return bool(body.get("metadata", {}).get("resourceVersion"))
+
+
+def _was_not_sent(error: Exception) -> bool:
+    """Whether there was no connection yet to send the request over."""
+    inner = getattr(error, "original_error", error)  # of a ProxyError
+    # SSLError also when a connection breaks; the handshake is where a certificate is refused.
+    return isinstance(inner, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)) or (
+        isinstance(inner, urllib3.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(inner)
+    )
 
 
 def _answer(method: str, path: str, status: int, data: bytes) -> Json:

@@ -12,15 +12,17 @@ default kubeconfig count, and a mixture is an error.
 from __future__ import annotations
 
 import os
+import queue
 import re
+import threading
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_MAP, AUTH_ARG_SPEC
 
-from .api import Api
+from .api import Api, Login
 from .certificates import why_no_ca, why_no_file, why_no_login
 from .clock import Clock
 from .errors import AuthError, MissingLibrary
@@ -36,6 +38,8 @@ else:
     KUBERNETES_IMPORT_ERROR = None
 
 USER_AGENT = "kubevirt.lifecycle"
+LOGIN_TIMEOUT = 60.0
+"""Seconds for the command that a kubeconfig names to give a token."""
 
 # Which server, and who we are there. The rest (proxies, TLS, impersonation) only says how to get there.
 _SERVER_AND_USER = ("host", "api_key", "username", "password", "client_cert", "client_key")
@@ -92,6 +96,27 @@ def connect(params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock) -> A
             "Install it for the Python that runs this task: pip install 'kubernetes>=28.1,!=36.0.0'."
         )
     source = auth_source(params, os.environ)
+    endpoint, login = _log_in(source)
+
+    def log_in_again() -> Login:
+        """Everything read anew: the kubernetes client keeps the tokens and certificates that it has read once."""
+        try:
+            now, renewed = _log_in(source)
+        except AuthError as error:
+            words = str(error).replace("Nothing was done. ", "")
+            raise AuthError(f"{endpoint} does not take the login any more, and there is no new one: {words}") from error
+        if now != endpoint:
+            raise AuthError(
+                f"{endpoint} does not take the login any more, and the kubeconfig names another cluster by now: {now}. Name the "
+                "first one again (kubeconfig and context), then run again."
+            )
+        return renewed
+
+    return Api(login.pool, endpoint, login.headers, check_mode=check_mode, clock=clock, log_in_again=log_in_again)
+
+
+def _log_in(source: Mapping[str, t.Any]) -> tuple[str, Login]:
+    """The server's address, and the login as the source gives it now."""
     configuration = _configuration(source)
     _refuse_certificates(configuration, source)
     if "host" not in source:
@@ -105,13 +130,7 @@ def connect(params: Mapping[str, t.Any], *, check_mode: bool, clock: Clock) -> A
         raise AuthError(
             f"{proxy}: {configuration.proxy} cannot be used: {error}. Nothing was done. Write it as http://name:port."
         ) from error
-    return Api(
-        client.rest_client.pool_manager,
-        configuration.host,
-        lambda: _headers(configuration, source),
-        check_mode=check_mode,
-        clock=clock,
-    )
+    return configuration.host, Login(client.rest_client.pool_manager, lambda: _headers(configuration, source))
 
 
 def secrets_of(params: Mapping[str, t.Any]) -> set[str]:
@@ -294,13 +313,19 @@ def _load_kubeconfig(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
     where = {"client_configuration": configuration, "context": source.get("context")}
     where["persist_config"] = bool(source.get("persist_config"))
     kubeconfig = source.get("kubeconfig")
-    try:
+
+    def load() -> None:
         if isinstance(kubeconfig, dict):
             kubernetes.config.load_kube_config_from_dict(config_dict=kubeconfig, **where)
         elif kubeconfig or "context" in source:
             kubernetes.config.load_kube_config(config_file=_expanded(kubeconfig or _default_file()), **where)
         else:
             _load_default(where)
+
+    try:
+        _in_time(load)
+    except AuthError:
+        raise
     except Exception as error:  # the loader raises ConfigException, yaml, base64, OS and type errors alike
         name = (
             "given as a dictionary"
@@ -312,6 +337,33 @@ def _load_kubeconfig(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
             f"The kubeconfig {name}{context} cannot be used: {_reason(source, error)}. Nothing was done. "
             "Set kubeconfig and context (or K8S_AUTH_KUBECONFIG, K8S_AUTH_CONTEXT) to a file and a context that exist."
         ) from error
+
+
+def _in_time(login: Callable[[], t.Any]) -> t.Any:
+    """What ``login`` gives. The kubernetes client sets no limit to the command that it runs for a token, so it gets a thread.
+
+    Raises:
+        AuthError: It took longer than ``LOGIN_TIMEOUT``. The command itself goes on until it ends.
+    """
+    ended: queue.SimpleQueue[tuple[t.Any, Exception | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            ended.put((login(), None))
+        except Exception as error:  # for the thread that waits
+            ended.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result, error = ended.get(timeout=LOGIN_TIMEOUT)
+    except queue.Empty:
+        raise AuthError(
+            f"The command that the kubeconfig names for the login did not end within {LOGIN_TIMEOUT:.0f} s. Nothing was done. Run "
+            "kubectl version with this kubeconfig to see what it waits for; often that is a person."
+        ) from None
+    if error is not None:
+        raise error
+    return result
 
 
 def _reason(source: Mapping[str, t.Any], error: Exception) -> str:
@@ -365,11 +417,20 @@ def _expanded(path: str | None) -> str | None:
     return os.path.expanduser(path) if path else None
 
 
+def _settings(configuration: t.Any) -> t.Any:
+    """What is to be sent for the login; the hook is that of a kubeconfig, and may run a command."""
+    return (
+        _in_time(configuration.auth_settings) if configuration.refresh_api_key_hook else configuration.auth_settings()
+    )
+
+
 def _headers(configuration: t.Any, source: Mapping[str, t.Any]) -> list[tuple[str, str]]:
     """The headers that log us in; asked for at every request, because tokens are renewed."""
     headers = [("User-Agent", USER_AGENT)]
     try:
-        settings = configuration.auth_settings().values()
+        settings = _settings(configuration).values()
+    except AuthError:
+        raise
     except Exception as error:  # of a file, a command, or a library of a cloud, by which the token is renewed
         raise AuthError(
             f"The token cannot be renewed: {error}. Log in again, or mend the command that the kubeconfig names."

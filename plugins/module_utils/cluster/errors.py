@@ -11,7 +11,13 @@ from __future__ import annotations
 
 
 class ClusterError(Exception):
-    """Something outside of our own code stopped the run. ``str()`` of it is the message for the user."""
+    """Something outside of our own code stopped the run. ``str()`` of it is the message for the user.
+
+    Attributes:
+        in_doubt: It ended a write, and nobody knows whether the server carried that out.
+    """
+
+    in_doubt = False
 
 
 class AuthError(ClusterError):
@@ -27,7 +33,15 @@ class ManifestUnavailable(ClusterError):
 
 
 class Unreachable(ClusterError):
-    """No answer from the API server: refused, timed out, or TLS failed."""
+    """No answer from the API server: it broke off, timed out, or what came cannot be read."""
+
+
+class NotSent(Unreachable):
+    """No connection to the API server: refused, timed out, or TLS failed. The request was not sent."""
+
+
+class OldAnswer(ClusterError):
+    """The API server answered with an object as it was before our own last write to it."""
 
 
 class ApiError(ClusterError):
@@ -36,7 +50,10 @@ class ApiError(ClusterError):
     Attributes:
         status: The HTTP status code.
         reason: Kubernetes' own word for it (``Forbidden``, ``NotFound``, ...).
+        retry_after: The header of that name, as it came.
     """
+
+    retry_after: str | None = None
 
     def __init__(self, method: str, path: str, status: int, reason: str, message: str) -> None:
         super().__init__(f"{method} {path} was answered with {status} {reason}: {message}")

@@ -13,15 +13,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .api import Api, Json, Watching
-from .errors import Expired, Forbidden
+from .errors import ApiError, ClusterError, Expired
 
 # The server ends each watch after so many seconds; a new one goes on from where it ended.
 WATCH_SECONDS = 60
-# Where the user may list but not watch.
+# Where one may list but not watch: 403, or 405 of a server or proxy that cannot.
+UNWATCHABLE = (403, 405)
 LIST_SECONDS = 10.0
+# For one list; who asked for it asks again.
+LIST_PATIENCE = 10.0
 PAUSE_AFTER_ERROR = 2.0
-# A proxy may end every watch at once.
+# A proxy may end every watch at once. The pause doubles as long as nothing comes.
 PAUSE_BETWEEN_WATCHES = 1.0
+LONGEST_PAUSE = 10.0
+LAGS = (
+    "The API server answered with a list that is older than what was seen before. One of the API servers, or a cache in front of them, "
+    "lags behind."
+)
 
 
 @dataclass(frozen=True)
@@ -36,13 +44,14 @@ class Source:
 class Picture:
     """The live objects of several sources. Use it as a context manager.
 
-    ``objects(name)`` is the state after the last ``changed()``.
+    ``objects(name)`` is the state after the last ``changed()`` or ``look_again()``. It never goes back to an older one.
     """
 
     def __init__(self, api: Api, sources: Sequence[Source]) -> None:
         self._api = api
         self._sources = sources
         self._objects: dict[str, dict[str, Json]] = {source.name: {} for source in sources}
+        self._newest: dict[str, int] = {}
         self._events: queue.Queue[tuple[str, str, t.Any]] = queue.Queue()
         self._stop = threading.Event()
         self._open: dict[str, Watching] = {}
@@ -51,7 +60,7 @@ class Picture:
     def __enter__(self) -> Picture:
         for source in self._sources:
             items, version = self._api.snapshot(source.path, label_selector=source.label_selector)
-            self._objects[source.name] = {_key(item): item for item in items}
+            self._take_in(source.name, "LISTED", (items, version))
             threading.Thread(target=self._follow, args=(source, version), daemon=True).start()
         return self
 
@@ -79,30 +88,52 @@ class Picture:
             self._take_in(*self._events.get())
         return True
 
+    def look_again(self) -> None:
+        """List every source now, since a picture may only look quiet. Where that fails, ``trouble`` says so."""
+        for source in self._sources:
+            try:
+                listed = self._list(source)
+            except ClusterError as error:
+                self._troubles[source.name] = str(error)
+                return  # the others are behind the same server
+            self._take_in(source.name, "LISTED", listed)
+
     def _take_in(self, name: str, kind: str, content: t.Any) -> None:
         if kind == "TROUBLE":
             self._troubles[name] = content
             return
+        version = content[1] if kind == "LISTED" else content["metadata"].get("resourceVersion", "")
+        if version.isdigit():
+            if int(version) < self._newest.get(name, 0):
+                if kind == "LISTED":  # an event may just have been overtaken by look_again()
+                    self._troubles[name] = LAGS
+                return
+            self._newest[name] = int(version)
         self._troubles.pop(name, None)
         if kind == "LISTED":
-            self._objects[name] = {_key(item): item for item in content}
+            self._objects[name] = {_key(item): item for item in content[0]}
         elif kind == "DELETED":
             self._objects[name].pop(_key(content), None)
-        else:
+        elif kind != "BOOKMARK":
             self._objects[name][_key(content)] = content
 
     def _follow(self, source: Source, version: str) -> None:
         """One source, until the picture is closed. Runs in a thread of its own."""
+        pause = PAUSE_BETWEEN_WATCHES
         while not self._stop.is_set():
+            before = version
             try:
                 version = self._follow_once(source, version)
-                self._stop.wait(PAUSE_BETWEEN_WATCHES)
+                pause = PAUSE_BETWEEN_WATCHES if version != before else min(2 * pause, LONGEST_PAUSE)
+                self._stop.wait(pause)
             except Exception as error:  # whatever it is: a thread that dies leaves a picture that only looks quiet
                 if self._stop.is_set():
                     return
-                if isinstance(error, Forbidden):
+                if isinstance(error, ApiError) and error.status in UNWATCHABLE:
                     self._stop.wait(LIST_SECONDS)
-                elif not isinstance(error, Expired):
+                elif isinstance(error, Expired):
+                    self._stop.wait(PAUSE_BETWEEN_WATCHES)
+                else:
                     self._events.put((source.name, "TROUBLE", str(error)))
                     self._stop.wait(PAUSE_AFTER_ERROR)
                 version = self._list_again(source, version)
@@ -117,18 +148,20 @@ class Picture:
         self._open[source.name] = watching
         for kind, item in watching:
             version = item["metadata"]["resourceVersion"]
-            if kind != "BOOKMARK":
-                self._events.put((source.name, kind, item))
+            self._events.put((source.name, kind, item))
         return version
 
     def _list_again(self, source: Source, version: str) -> str:
         try:
-            items, version = self._api.snapshot(source.path, label_selector=source.label_selector)
+            listed = self._list(source)
         except Exception as error:  # as above
             self._events.put((source.name, "TROUBLE", str(error)))
-        else:
-            self._events.put((source.name, "LISTED", items))
-        return version
+            return version
+        self._events.put((source.name, "LISTED", listed))
+        return listed[1]
+
+    def _list(self, source: Source) -> tuple[list[Json], str]:
+        return self._api.snapshot(source.path, label_selector=source.label_selector, patience=LIST_PATIENCE)
 
 
 def _key(item: Json) -> str:

@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound, Unreachable
+from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound
 from ..cluster.watch import Picture
 from ..knowledge import field_ownership, releases, workload_updates
 from ..knowledge.conditions import target_version
 from ..knowledge.findings import Finding, finding
-from ..knowledge.image_tag import tag_patch
+from ..knowledge.image_tag import image_tag, tag_patch
 from ..knowledge.versions import try_parse
-from .editing import ATTEMPTS, edit_kubevirt
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Facts, observe
 from .outcome import Outcome, Report, listed, mistake, phase, told
@@ -32,6 +31,10 @@ HOLD = 15.0
 """Seconds for which the hop must stay done before it counts as done."""
 QUIET = 5.0
 """Seconds without a live migration after the methods were emptied, for virt-controller to have seen it."""
+ATTEMPTS = 5
+"""How often a write is made again from a fresh read when somebody else changed the object in between."""
+PAUSE = 2.0
+"""Seconds before the object is looked at of which nobody knows whether it was made."""
 TAG_MOVES = ("set-image-tag", "remove-image-tag")
 
 Params = Mapping[str, t.Any]
@@ -61,6 +64,8 @@ class Execution:
         self._report = self._tell = report
         self._written: list[Step] = []
         self._in_doubt: Step | None = None
+        self._unsure = False
+        """Whether this step has sent a write whose answer was lost."""
 
     def run(self, against: Sequence[Finding]) -> None:
         """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
@@ -117,12 +122,11 @@ class Execution:
             "wait": self._wait,
             "restore-workload-updates": self._restore,
         }[step.action]
+        self._unsure = False
         try:
             how(step)
-        except ClusterError as error:
-            in_doubt = isinstance(error, Unreachable) or (
-                isinstance(error, ApiError) and error.status >= 500 and not error.of_webhook
-            )
+        except (ClusterError, Stopped) as error:
+            in_doubt = self._unsure or (isinstance(error, ClusterError) and error.in_doubt)
             if in_doubt and step.writes and step not in self._written:
                 self._written.append(step)
                 self._in_doubt = step
@@ -132,8 +136,11 @@ class Execution:
         return self._api.get(self._facts.kubevirt_path)
 
     def _hold(self, step: Step) -> None:
-        self._api.json_patch(self._facts.kubevirt_path, workload_updates.holding_patch(self._kubevirt()))
-        self._written.append(step)
+        def hold(kubevirt: Json) -> workload_updates.Patch | None:
+            return workload_updates.holding_patch(kubevirt) if workload_updates.methods(kubevirt) else None
+
+        if self._edit_kubevirt(hold):
+            self._written.append(step)
 
     def _drain(self, _step: Step) -> None:
         seconds = self._params["migration_drain_timeout"]
@@ -162,32 +169,51 @@ class Execution:
             )
 
     def _apply(self, step: Step) -> None:
-        taken_over = self._take_over(step.path)
-        if taken_over:
-            self._written.append(step)
-        self._api.apply(step.path, step.body)
-        if not taken_over:
-            self._written.append(step)
+        for attempt in range(1, ATTEMPTS + 1):
+            live, taken_over = self._take_over(step.path)
+            if taken_over and step not in self._written:
+                self._written.append(step)
+            try:
+                self._api.apply(step.path, _at_version_of(live, step.body))
+            except Conflict as error:  # somebody else's change, or our own whose answer was lost: the next look tells
+                self._unsure = self._unsure or error.in_doubt
+                continue
+            except ClusterError as error:
+                # A new object has no version to be a precondition. Once it is there, it has.
+                if live is not None or not error.in_doubt or attempt == ATTEMPTS:
+                    raise
+                self._unsure = True
+                self._clock.pause(PAUSE)
+                continue
+            if step not in self._written:
+                self._written.append(step)
+            return
+        raise Stopped(words=f"{step.object} changes faster than it can be written. Find out who writes to it.")
 
-    def _take_over(self, path: str) -> bool:
-        """Move the fields that one-shot tools left behind to our field manager; whether there were any."""
+    def _take_over(self, path: str) -> tuple[Json | None, bool]:
+        """Move the fields that one-shot tools left behind to our field manager.
+
+        Returns:
+            The object as it is then, None if it is not there; and whether anything was moved.
+        """
         for _attempt in range(ATTEMPTS):
             live = self._api.get_or_none(path)
             entries = field_ownership.migrated(live) if live else None
             if live is None or entries is None:
-                return False
+                return live, False
             version = live["metadata"]["resourceVersion"]
             try:
-                self._api.json_patch(
+                moved = self._api.json_patch(
                     path,
                     [
                         {"op": "test", "path": "/metadata/resourceVersion", "value": version},
                         {"op": "replace", "path": "/metadata/managedFields", "value": entries},
                     ],
                 )
-            except Conflict:
+            except Conflict as error:
+                self._unsure = self._unsure or error.in_doubt
                 continue
-            return True
+            return moved, True
         raise Stopped(words=f"{path} changes faster than its field managers can be moved. Find out who writes to it.")
 
     def _wait(self, step: Step) -> None:
@@ -197,8 +223,13 @@ class Execution:
         self._until_settled(limits, only_operator=only_operator)
 
     def _move_tag(self, step: Step) -> None:
-        self._edit_kubevirt(lambda kubevirt: tag_patch(kubevirt, _tag_after(step)))
-        self._written.append(step)
+        wanted = _tag_after(step)
+
+        def move(kubevirt: Json) -> workload_updates.Patch | None:
+            return tag_patch(kubevirt, wanted) if image_tag(kubevirt) != wanted else None
+
+        if self._edit_kubevirt(move):
+            self._written.append(step)
 
     def _restore(self, step: Step) -> None:
         if self._release(restore=self._params["workload_methods_after"] == "restore"):
@@ -218,8 +249,25 @@ class Execution:
         return self._edit_kubevirt(release)
 
     def _edit_kubevirt(self, patch_of: Callable[[Json], list[dict[str, t.Any]] | None]) -> bool:
-        """Patch the KubeVirt object as it is now, and again where somebody else was quicker; False when nothing is to be done."""
-        return edit_kubevirt(self._api, self._facts, patch_of, self._clock)
+        """Patch the KubeVirt object as it is now, and again where somebody else was quicker.
+
+        Returns:
+            False when there was nothing to do. What a patch of ours has done whose answer was lost is ours.
+        """
+        for _attempt in range(ATTEMPTS):
+            patch = patch_of(self._kubevirt())
+            if patch is None:
+                ours, self._unsure = self._unsure, False
+                return ours
+            try:
+                self._api.json_patch(self._facts.kubevirt_path, patch)
+            except Conflict as error:
+                self._unsure = self._unsure or error.in_doubt
+                continue
+            return True
+        raise Stopped(
+            words=f"{self._facts.kubevirt_name} changes faster than it can be written. Find out who writes to it."
+        )
 
     def _until_settled(self, limits: Limits, *, only_operator: bool = False) -> None:
         judge = HopJudge(self._facts.kubevirt_metadata_name, self._plan.to_version, only_operator=only_operator)
@@ -287,6 +335,13 @@ class Execution:
             f"  kubectl apply --server-side --force-conflicts --field-manager={field_ownership.FIELD_MANAGER} "
             f"-f {releases.manifest_url(running)}\nor {again}."
         )
+
+
+def _at_version_of(live: Json | None, body: Params) -> Params:
+    """The body with a precondition: that the object is as it was just read."""
+    if live is None:
+        return body
+    return {**body, "metadata": {**body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}}
 
 
 def _tag_after(step: Step) -> str | None:

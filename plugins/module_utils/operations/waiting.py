@@ -60,11 +60,14 @@ class Limits:
     hold: float = 0.0
 
 
+End = t.Literal["done", "failed", "stalled", "timeout"]
+
+
 @dataclass(frozen=True)
 class Waited:
     """How a wait ended: ``done``, ``failed``, ``stalled`` or ``timeout``."""
 
-    end: t.Literal["done", "failed", "stalled", "timeout"]
+    end: End
     missing: list[str] = field(default_factory=list)
     failure: Finding | None = None
 
@@ -74,7 +77,9 @@ def wait_for(
 ) -> Waited:
     """Look at every change until it is done, failed, or one of the clocks has run out.
 
-    The deadline does not cut off a hold that has begun. Where the wait is is told as ``Teller`` says.
+    None of it is believed of a picture that only looks quiet: before ``done``, ``failed`` or ``stalled`` everything is listed once more.
+    While the picture is old, nothing is done and nothing has failed; only the clocks run. The deadline does not cut off a hold that has begun. Where the
+    wait is is told as ``Teller`` says.
     """
     started = moved = clock.now()
     done_since: float | None = None
@@ -82,6 +87,7 @@ def wait_for(
     movement: Hashable = None
     tell = Teller(report)
     verdict = Verdict([])
+    sure = False
     while (now := clock.now()) - started < limits.deadline or done_since is not None:
         verdict = judge(picture)
         if verdict.movement != movement:
@@ -90,21 +96,35 @@ def wait_for(
             failing = None
         elif failing is None or failing[0] != verdict.failure.id:
             failing = (verdict.failure.id, now)
-        if failing is not None and now - failing[1] >= verdict.patience:
-            return Waited("failed", verdict.missing, verdict.failure)
-        if not verdict.missing:
-            done_since = now if done_since is None else done_since
-            if now - done_since >= limits.hold:
-                return Waited("done")
-            tell(Stage("", DONE, f"done, if it stays so for {limits.hold:.0f} s", "done"), now)
-        else:
+        if verdict.missing:
             done_since = None
-            if now - moved >= limits.stall:
-                return Waited("stalled", verdict.missing, verdict.failure)
-            if verdict.stage:
-                tell(_with_failure(verdict.stage, verdict), now)
+        elif done_since is None:
+            done_since = now
+        end: End | None = "stalled" if (verdict.missing or picture.trouble) and now - moved >= limits.stall else None
+        if not picture.trouble:
+            if failing is not None and now - failing[1] >= verdict.patience:
+                end = "failed"
+            elif done_since is not None and now - done_since >= limits.hold:
+                end = "done"
+        if end is not None and (sure or picture.trouble):
+            return _waited(end, verdict, picture)
+        sure = end is not None
+        if sure:
+            picture.look_again()
+            continue
+        if done_since is not None:
+            tell(Stage("", DONE, f"done, if it stays so for {limits.hold:.0f} s", "done"), now)
+        elif verdict.stage:
+            tell(_with_failure(verdict.stage, verdict), now)
         picture.changed(LOOK_AGAIN)
-    return Waited("timeout", verdict.missing, verdict.failure)
+    return _waited("timeout", verdict, picture)
+
+
+def _waited(end: End, verdict: Verdict, picture: Picture) -> Waited:
+    if end == "done":
+        return Waited(end)
+    trouble = [picture.trouble] if picture.trouble and picture.trouble not in verdict.missing[:1] else []
+    return Waited(end, [*trouble, *verdict.missing], verdict.failure)
 
 
 def _with_failure(stage: Stage, verdict: Verdict) -> Stage:

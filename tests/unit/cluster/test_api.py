@@ -10,11 +10,11 @@ import json
 import typing as t
 
 import pytest
+import urllib3
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api import (
-    ATTEMPTS,
-    LONGEST_PAUSE,
     PAGE,
     Api,
+    Login,
     WriteInCheckMode,
 )
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import (
@@ -23,7 +23,16 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors 
     Expired,
     Forbidden,
     NotFound,
+    NotSent,
+    OldAnswer,
+    Unauthorized,
     Unreachable,
+)
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.patience import (
+    LOGIN_PATIENCE,
+    LONGEST_PAUSE,
+    LONGEST_RETRY_AFTER,
+    PATIENCE,
 )
 
 # tests/unit/cluster/conftest.py
@@ -80,12 +89,18 @@ class TestReading:
         server.answer(status(503, "ServiceUnavailable", "etcd is away"), 503)
         with pytest.raises(ApiError, match="GET /x was answered with 503 ServiceUnavailable: etcd is away"):
             api.get("/x")
-        assert len(server.asked) == ATTEMPTS == len(clock.pauses) + 1
+        assert len(server.asked) == len(clock.pauses) + 1
+        assert PATIENCE - LONGEST_PAUSE <= sum(clock.pauses) <= PATIENCE
         assert max(clock.pauses) <= LONGEST_PAUSE
 
     @pytest.mark.parametrize(
         ("header", "low", "high"),
-        [("3", 3, 3), ("0", 0, 0), ("600", LONGEST_PAUSE, LONGEST_PAUSE), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.5, 1)],
+        [
+            ("3", 3, 3),
+            ("0", 0.5, 1),
+            ("600", LONGEST_RETRY_AFTER, LONGEST_RETRY_AFTER),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", 0.5, 1),
+        ],
     )
     def test_the_server_says_when_to_ask_again(
         self, api: Api, server: Server, clock: QuickClock, header: str, low: float, high: float
@@ -115,7 +130,7 @@ class TestReading:
         api.get("/x")
         with pytest.raises(Unreachable, match=f"{server.endpoint} does not answer"):
             api.get("/x")
-        assert len(server.asked) == 1 + ATTEMPTS
+        assert 10 < len(server.asked) < 60
 
     def test_an_address_that_never_answered_is_told_at_once(self, api: Api, server: Server, clock: QuickClock) -> None:
         server.reset()
@@ -191,23 +206,55 @@ class TestWriting:
         assert asked.headers["Content-Type"] == "application/json-patch+json"
         assert asked.query == {"fieldManager": "kubevirt.lifecycle"} | ({"dryRun": "All"} if rehearse else {})
 
-    @pytest.mark.parametrize("code", [429, 500, 503])
-    def test_a_write_is_sent_once_whatever_the_answer(
-        self, api: Api, server: Server, clock: QuickClock, code: int
-    ) -> None:
-        server.answer(status(code), code)
-        with pytest.raises(ApiError):
-            api.apply("/x", POD)
-        with pytest.raises(ApiError):
-            api.json_patch("/x", [])
-        assert (len(server.asked), clock.pauses) == (2, [])
+    def test_create(self, api: Api, server: Server) -> None:
+        server.answer(POD, 201)
+        assert api.create("/x", POD) == POD
+        [asked] = server.asked
+        assert (asked.method, asked.path, json.loads(asked.body)) == ("POST", "/x", POD)
+        assert asked.headers["Content-Type"] == "application/json"
+        assert asked.query == {"fieldManager": "kubevirt.lifecycle"}
 
-    def test_a_write_whose_connection_breaks_is_not_sent_again(self, api: Api, server: Server) -> None:
-        server.answer(POD).reset()
-        api.get("/x")
-        with pytest.raises(Unreachable):
+    def test_replace(self, api: Api, server: Server) -> None:
+        server.answer(POD)
+        api.replace("/x/a", POD)
+        [asked] = server.asked
+        assert (asked.method, asked.path, json.loads(asked.body)) == ("PUT", "/x/a", POD)
+
+    @pytest.mark.parametrize(
+        ("options", "more"),
+        [
+            ({}, {}),
+            ({"resource_version": "7"}, {"preconditions": {"uid": "u", "resourceVersion": "7"}}),
+            ({"rehearse": True}, {"dryRun": ["All"]}),
+        ],
+    )
+    def test_delete_says_which_object_it_means(
+        self, api: Api, server: Server, options: dict[str, t.Any], more: dict[str, t.Any]
+    ) -> None:
+        server.answer({"kind": "Status"})
+        api.delete("/x/a", uid="u", **options)
+        [asked] = server.asked
+        assert (asked.method, asked.path, asked.query) == ("DELETE", "/x/a", {})
+        assert json.loads(asked.body) == {"preconditions": {"uid": "u"}} | more
+
+    def test_the_guard_is_asked_before_every_attempt_but_not_before_a_rehearsal(
+        self, api: Api, server: Server, clock: QuickClock
+    ) -> None:
+        server.answer(status(429), 429).answer(POD).answer(POD)
+        asked: list[int] = []
+        api.guard = lambda: asked.append(len(server.asked))
+        api.apply("/x", POD)
+        api.apply("/x", POD, rehearse=True)
+        assert asked == [0, 1]
+
+    def test_what_the_guard_says_ends_the_write(self, api: Api, server: Server) -> None:
+        def guard() -> None:
+            raise Conflict("PUT", "/lease", 409, "Conflict", "another run holds it")
+
+        api.guard = guard
+        with pytest.raises(Conflict, match="another run holds it") as caught:
             api.apply("/x", POD)
-        assert [asked.method for asked in server.asked] == ["GET", "PATCH"]
+        assert (server.asked, caught.value.in_doubt) == ([], False)
 
     @pytest.mark.parametrize("rehearse", [False, True])
     def test_in_check_mode_nothing_is_sent(self, checking: Api, server: Server, rehearse: bool) -> None:
@@ -215,7 +262,247 @@ class TestWriting:
             checking.apply("/x", POD, rehearse=rehearse)
         with pytest.raises(WriteInCheckMode):
             checking.json_patch("/x", [], rehearse=rehearse)
+        with pytest.raises(WriteInCheckMode):
+            checking.delete("/x", uid="u", rehearse=rehearse)
+        for write in (checking.create, checking.replace):
+            with pytest.raises(WriteInCheckMode):
+                write("/x", POD)
         assert server.asked == []
+
+
+WEBHOOK = (
+    'Internal error occurred: failed calling webhook "kubevirt-update-validator.kubevirt.io": failed to call webhook: '
+)
+TESTING = [{"op": "test", "path": "/a", "value": 1}]
+AT_VERSION = {"metadata": {"name": "a", "resourceVersion": "7"}}
+
+Call = t.Callable[[Api], t.Any]
+GET: Call = lambda api: api.get("/x")  # noqa: E731
+REHEARSAL: Call = lambda api: api.apply("/x", POD, rehearse=True)  # noqa: E731
+APPLY: Call = lambda api: api.apply("/x", POD)  # noqa: E731
+APPLY_AT_VERSION: Call = lambda api: api.apply("/x", AT_VERSION)  # noqa: E731
+PATCH: Call = lambda api: api.json_patch("/x", [{"op": "remove", "path": "/a"}])  # noqa: E731
+PATCH_WITH_TEST: Call = lambda api: api.json_patch("/x", TESTING)  # noqa: E731
+CREATE: Call = lambda api: api.create("/x", POD)  # noqa: E731
+REPLACE: Call = lambda api: api.replace("/x", POD)  # noqa: E731
+REPLACE_AT_VERSION: Call = lambda api: api.replace("/x", AT_VERSION)  # noqa: E731
+DELETE: Call = lambda api: api.delete("/x", uid="u")  # noqa: E731
+
+CALLS = {
+    "get": GET,
+    "rehearsal": REHEARSAL,
+    "apply": APPLY,
+    "apply at a version": APPLY_AT_VERSION,
+    "patch": PATCH,
+    "patch with a test": PATCH_WITH_TEST,
+    "create": CREATE,
+    "replace": REPLACE,
+    "replace at a version": REPLACE_AT_VERSION,
+    "delete": DELETE,
+}
+WITHOUT_PRECONDITION = ("apply", "patch", "replace")
+# What ends an attempt: an answer, or None for a connection that breaks.
+ENDS: dict[str, tuple[t.Any, int] | None] = {
+    "429": (status(429), 429),
+    "webhook": (status(500, "InternalError", WEBHOOK + "x509: certificate has expired"), 500),
+    **{str(code): (status(code), code) for code in (500, 502, 503, 504)},
+    "reset": None,
+    "no JSON": (b'{"metadata": {"na', 200),
+    **{str(code): (status(code), code) for code in (400, 403, 404, 409, 410, 412, 422, 501)},
+}
+NOTHING_DONE = ("429", "webhook")
+UNCLEAR = ("500", "502", "503", "504", "reset", "no JSON")
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_sent_again_after_what(api: Api, server: Server, clock: QuickClock, call: str, end: str) -> None:
+    """Whatever nobody stored; what may have been stored only where it cannot be done twice."""
+    again = end in NOTHING_DONE or (end in UNCLEAR and call not in WITHOUT_PRECONDITION)
+    server.answer({})
+    api.get("/known")
+    server.answers.clear()
+    answer = ENDS[end]
+    server.reset() if answer is None else server.answer(*answer)
+    server.answer(POD)
+    try:
+        answered = CALLS[call](api)
+    except ApiError as error:
+        assert (again, str(error.status)) == (False, end)
+        assert error.in_doubt == (
+            call in WITHOUT_PRECONDITION and error.status >= 500 or end == "501" and call not in ("get", "rehearsal")
+        )
+    except Unreachable as error:
+        assert (again, end in UNCLEAR, error.in_doubt) == (False, True, True)
+    else:
+        assert (again, answered) == (True, POD)
+    assert len(server.asked) == (3 if again else 2)
+    assert len(clock.pauses) == again
+
+
+class TestInDoubt:
+    """Whether nobody knows if a write was carried out."""
+
+    @pytest.fixture(autouse=True)
+    def known(self, api: Api, server: Server) -> None:
+        server.answer({})
+        api.get("/known")
+        server.answers.clear()
+
+    def test_where_the_answers_stay_lost(self, api: Api, server: Server) -> None:
+        server.reset()
+        with pytest.raises(Unreachable) as caught:
+            PATCH_WITH_TEST(api)
+        assert caught.value.in_doubt
+
+    @pytest.mark.parametrize("code", [401, 403, 404, 409, 422, 429])
+    def test_what_comes_after_a_lost_answer_does_not_settle_it(self, api: Api, server: Server, code: int) -> None:
+        server.reset().answer(status(code), code)
+        with pytest.raises(ApiError) as caught:
+            PATCH_WITH_TEST(api)
+        assert (caught.value.status, caught.value.in_doubt) == (code, True)
+
+    @pytest.mark.parametrize("code", [401, 403, 404, 409, 422, 429])
+    def test_a_write_that_was_refused_is_not(self, api: Api, server: Server, code: int) -> None:
+        server.answer(status(code), code)
+        with pytest.raises(ApiError) as caught:
+            PATCH_WITH_TEST(api)
+        assert not caught.value.in_doubt
+
+    def test_a_webhook_that_stays_away_stored_nothing(self, api: Api, server: Server) -> None:
+        server.answer(status(500, "InternalError", WEBHOOK + "connection refused"), 500)
+        with pytest.raises(ApiError, match="pods behind that webhook") as caught:
+            PATCH_WITH_TEST(api)
+        assert not caught.value.in_doubt
+        assert len(server.asked) > 10
+
+    def test_a_rehearsal_and_a_read_never_are(self, api: Api, server: Server) -> None:
+        server.reset()
+        for call in (REHEARSAL, GET):
+            with pytest.raises(Unreachable) as caught:
+                call(api)
+            assert not caught.value.in_doubt
+
+    def test_a_server_that_refuses_the_connection_got_nothing(
+        self, api: Api, server: Server, clock: QuickClock
+    ) -> None:
+        server.answer({}, Connection="close")
+        api.get("/known")
+        server.close()
+        with pytest.raises(NotSent, match="refused") as caught:
+            APPLY(api)
+        assert not caught.value.in_doubt
+        assert PATIENCE - LONGEST_PAUSE <= sum(clock.pauses) <= PATIENCE
+
+
+class TestLogin:
+    """Tokens and certificates are renewed while a run waits."""
+
+    @pytest.fixture
+    def renewing(self, server: Server, clock: QuickClock) -> t.Iterator[Api]:
+        tokens = iter(["second", "third"])
+
+        def renewed() -> Login:
+            headers = [("Authorization", next(tokens))]
+            return Login(pool, lambda: headers)
+
+        with urllib3.PoolManager() as pool:
+            first = [("Authorization", "first")]
+            yield Api(pool, server.endpoint, lambda: first, check_mode=False, clock=clock, log_in_again=renewed)
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_one_that_is_not_taken_any_more_is_renewed(self, renewing: Api, server: Server, call: str) -> None:
+        server.answer({}).answer(status(401), 401).answer(status(401), 401).answer(POD)
+        renewing.get("/known")
+        assert CALLS[call](renewing) == POD
+        assert [asked.headers["Authorization"] for asked in server.asked] == ["first", "first", "second", "third"]
+
+    def test_for_a_bounded_time(self, api: Api, server: Server, clock: QuickClock) -> None:
+        server.answer({}).answer(status(401), 401)
+        api.get("/known")
+        with pytest.raises(Unauthorized):
+            api.get("/x")
+        assert LOGIN_PATIENCE / 2 <= sum(clock.pauses) <= LOGIN_PATIENCE
+
+    def test_one_that_was_never_taken_is_told_at_once(self, api: Api, server: Server, clock: QuickClock) -> None:
+        server.answer(status(401), 401)
+        with pytest.raises(Unauthorized):
+            api.get("/x")
+        assert (len(server.asked), clock.pauses) == (1, [])
+
+    def test_a_watch_that_is_refused_so_is_opened_with_a_new_one(self, renewing: Api, server: Server) -> None:
+        server.answer(status(401), 401).answer(b"")
+        with pytest.raises(Unauthorized):
+            renewing.watch("/x", resource_version="7", seconds=30)
+        renewing.watch("/x", resource_version="7", seconds=30)
+        assert [asked.headers["Authorization"] for asked in server.asked] == ["first", "second"]
+
+
+class TestHurried:
+    """After a signal there is a second for each request."""
+
+    @pytest.mark.parametrize("end", ["429", "503", "reset"])
+    @pytest.mark.parametrize("call", CALLS)
+    def test_nothing_is_sent_again(self, api: Api, server: Server, clock: QuickClock, call: str, end: str) -> None:
+        answer = ENDS[end]
+        server.answer({})
+        api.get("/known")
+        server.answers.clear()
+        server.reset() if answer is None else server.answer(*answer)
+        api.hurried = True
+        with pytest.raises((ApiError, Unreachable)):
+            CALLS[call](api)
+        assert (len(server.asked), clock.pauses) == (2, [])
+
+
+def versioned(version: str, uid: str = "u") -> dict[str, t.Any]:
+    return {"metadata": {"name": "a", "uid": uid, "resourceVersion": version}}
+
+
+class TestOldAnswers:
+    """An object that we wrote is not believed to be as it was before."""
+
+    @pytest.fixture(autouse=True)
+    def written(self, api: Api, server: Server) -> None:
+        server.answer(versioned("10"))
+        api.apply("/x/a", POD)
+        server.answers.clear()
+
+    def test_it_is_read_again(self, api: Api, server: Server, clock: QuickClock) -> None:
+        server.answer(versioned("9")).answer(versioned("10"))
+        assert api.get("/x/a") == versioned("10")
+        assert len(clock.pauses) == 1
+
+    def test_in_a_list_too(self, api: Api, server: Server, clock: QuickClock) -> None:
+        old, new = ({"items": [versioned("99", "other"), versioned(v)], "metadata": {}} for v in ("9", "11"))
+        server.answer(old).answer(new)
+        assert api.list_or_empty("/x") == new["items"]
+        assert len(clock.pauses) == 1
+
+    def test_one_that_stays_old_is_told(self, api: Api, server: Server, clock: QuickClock) -> None:
+        server.answer(versioned("9"))
+        with pytest.raises(OldAnswer, match="before our own change"):
+            api.get("/x/a")
+        assert PATIENCE - LONGEST_PAUSE <= sum(clock.pauses) <= PATIENCE
+
+    @pytest.mark.parametrize(
+        "one", [versioned("10"), versioned("11"), versioned("abc"), versioned("9", "another object"), POD, {}]
+    )
+    def test_others_are_not(self, api: Api, server: Server, clock: QuickClock, one: dict[str, t.Any]) -> None:
+        server.answer(one)
+        assert api.get("/x/a") == one
+        assert clock.pauses == []
+
+    def test_a_later_page_is_of_the_time_of_the_first(self, api: Api, server: Server, clock: QuickClock) -> None:
+        server.answer(page("b", following="1")).answer({"items": [versioned("9")], "metadata": {}})
+        assert len(api.list_or_empty("/x")) == 2
+        assert clock.pauses == []
+
+    def test_a_rehearsal_wrote_nothing(self, api: Api, server: Server, clock: QuickClock) -> None:
+        server.answer(versioned("99")).answer(versioned("10"))
+        api.apply("/x/a", POD, rehearse=True)
+        assert api.get("/x/a") == versioned("10")
+        assert clock.pauses == []
 
 
 class TestCollections:

@@ -51,7 +51,7 @@ class Collections:
         self.watches: dict[str, list[Callable[[], Changes]]] = {"/pods": [Changes], "/nodes": [Changes]}
         self.watched_from: list[tuple[str, str]] = []
 
-    def snapshot(self, path: str, *, label_selector: str) -> tuple[list[dict[str, t.Any]], str]:
+    def snapshot(self, path: str, *, label_selector: str, patience: float = 0.0) -> tuple[list[dict[str, t.Any]], str]:
         names = self._next(self.lists[path])
         if isinstance(names, Exception):
             raise names

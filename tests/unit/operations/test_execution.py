@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from types import SimpleNamespace
+from collections.abc import Sequence
 
 import pytest
+import urllib3
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api import Api
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import (
     ApiError,
+    ClusterError,
     Forbidden,
     NotFound,
     Unreachable,
 )
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.patience import PATIENCE, is_unclear
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import workload_updates
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import execution
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import Outcome
+
+from tests.unit.operations.conftest import Answer, Server
 
 World = t.Any  # tests/unit/operations/conftest.py
 
@@ -43,6 +51,8 @@ class BreakingApi:
         if rehearse:
             return {}
         if self._writes == 0:
+            if isinstance(self._error, ClusterError):
+                self._error.in_doubt = is_unclear(self._error)
             raise self._error
         self._writes -= 1
         return {}
@@ -130,29 +140,172 @@ def test_without_the_kind_of_live_migrations_there_is_none_to_wait_for(world: Wo
     assert [one["action"] for one in run.actions] == ["apply"]
 
 
-class FailingOnce(BreakingApi):
-    """The webhook cannot be asked so many times, and then can."""
+class LossyServer(Server):
+    """Keeps versions and preconditions as an API server does, and loses some of its answers.
 
-    def json_patch(self, _path: str, _body: t.Any, *, rehearse: bool = False) -> t.Any:
-        if self._writes > 0:
-            self._writes -= 1
-            raise self._error
-        return {}
+    Args:
+        loses: For each write in turn what becomes of it: "answer" (stored, and the answer is lost), "write" (lost before it is
+            stored), "other" (somebody else writes before), "webhook" (cannot be asked); later ones are as usual.
+    """
+
+    def __init__(self, objects: dict[str, t.Any], loses: Sequence[str]) -> None:
+        super().__init__(objects)
+        self.loses = [*loses]
+        self.conflicts = 0
+
+    def _patched(self, path: str, body: t.Any, rehearsal: bool) -> Answer:
+        if rehearsal:
+            return super()._patched(path, body, rehearsal)
+        fate = self.loses.pop(0) if self.loses else ""
+        if fate == "webhook":
+            return Answer(500, {"reason": "InternalError", "message": WEBHOOK.message})
+        if fate == "write":
+            raise urllib3.exceptions.ProtocolError("Connection aborted.")
+        if fate == "other":
+            self._changed(path)
+        if not self._holds(path, body):
+            self.conflicts += 1
+            return Answer(409, {"reason": "Conflict", "message": "the object has been modified"})
+        super()._patched(path, body, rehearsal)
+        self._changed(path)
+        if fate == "answer":
+            raise urllib3.exceptions.ProtocolError("Connection aborted.")
+        return Answer(200, self.objects[path])
+
+    def _changed(self, path: str) -> None:
+        metadata = self.objects[path]["metadata"]
+        self.versions = getattr(self, "versions", 1) + 1
+        metadata["resourceVersion"] = str(self.versions)
+
+    def _holds(self, path: str, body: t.Any) -> bool:
+        live = self.objects.get(path, {})
+        if isinstance(body, dict):
+            wanted = body["metadata"].get("resourceVersion")
+            return wanted is None or wanted == live["metadata"]["resourceVersion"]
+        for test in (operation for operation in body if operation["op"] == "test"):
+            place: t.Any = live
+            for part in test["path"].split("/")[1:]:
+                place = (place or {}).get(part.replace("~1", "/"))
+            if place != test["value"]:
+                return False
+        return True
 
 
-@pytest.mark.parametrize(("failures", "put_back"), [(0, True), (2, True), (5, False)])
-def test_the_methods_are_put_back_although_the_webhook_fails_for_a_moment(
-    world: World, failures: int, put_back: bool
-) -> None:
-    world.set_methods(held='["LiveMigrate"]')
-    clock = t.cast(t.Any, SimpleNamespace(pauses=[]))
-    clock.pause = clock.pauses.append
-    api = t.cast(t.Any, FailingOnce(world, WEBHOOK, failures))
-    outcome = Outcome({}, "healthy")
-    run = execution.Execution(api, world.facts(), world.plan(), {}, outcome, clock, lambda _line: None)
-    if put_back:
+class Jumping(Clock):
+    """Time passes in pauses only, at once."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def now(self) -> float:
+        return self.passed
+
+    def pause(self, seconds: float) -> None:
+        self.passed += seconds
+
+
+def executed(world: World, *loses: str, without: str = "") -> tuple[execution.Execution, LossyServer]:
+    """An execution of a hop on a server that loses answers; one object may not be there."""
+    objects = {path: one for path, one in world.server().objects.items() if path != without}
+    server, clock = LossyServer(objects, loses), Jumping()
+    api = Api(server, "https://api.example:6443", list, check_mode=False, clock=clock)
+    run = execution.Execution(
+        api,
+        world.facts(),
+        world.plan(),
+        {"migration_drain_timeout": 9},
+        Outcome({}, "healthy"),
+        clock,
+        lambda _line: None,
+    )
+    api.get("/version")
+    return run, server
+
+
+def apply_step(run: execution.Execution) -> t.Any:
+    return next(step for step in run._plan.steps if step.action == "apply")
+
+
+LOST = [(), ("answer",), ("write",), ("write", "answer"), ("other",), ("answer", "other"), ("webhook", "webhook")]
+
+
+@pytest.mark.parametrize("loses", LOST)
+class TestLostAnswers:
+    """Whatever becomes of answers and of other people's writes: the same end, nothing twice, and the account is right."""
+
+    def test_an_apply(self, world: World, loses: tuple[str, ...]) -> None:
+        run, server = executed(world, *loses)
+        step = apply_step(run)
+        run._carry_out(step)
+        assert (run._written, run._in_doubt) == ([step], None)
+        assert server.objects[step.path]["spec"] == step.body["spec"]
+
+    def test_an_apply_of_a_new_object(self, world: World, loses: tuple[str, ...]) -> None:
+        if "other" in loses:
+            pytest.skip("nobody else writes to what is not there")
+        run, server = executed(world, *loses, without=apply_step(executed(world)[0]).path)
+        step = apply_step(run)
+        run._carry_out(step)
+        assert (run._written, run._in_doubt) == ([step], None)
+        assert server.objects[step.path]["spec"] == step.body["spec"]
+
+    def test_a_hold(self, world: World, loses: tuple[str, ...]) -> None:
+        world.set_methods("LiveMigrate")
+        run, server = executed(world, *loses)
+        step = run._plan.steps[0]
+        assert step.action == "hold-workload-updates"
+        run._carry_out(step)
+        assert (run._written, run._in_doubt) == ([step], None)
+        held = server.objects[run._facts.kubevirt_path]
+        assert workload_updates.held_methods(held) == ["LiveMigrate"], "what is remembered is what was set at first"
+        assert workload_updates.methods(held) == []
+
+    def test_a_release(self, world: World, loses: tuple[str, ...]) -> None:
+        world.set_methods(held='["LiveMigrate"]')
+        run, server = executed(world, *loses)
         assert run._release(restore=True)
-        assert len(clock.pauses) == failures
-    else:
-        with pytest.raises(ApiError, match="pods behind that webhook"):
-            run._release(restore=True)
+        freed = server.objects[run._facts.kubevirt_path]
+        assert (workload_updates.held_methods(freed), workload_updates.methods(freed)) == (None, ["LiveMigrate"])
+        assert not run._release(restore=True), "a second one has nothing to do"
+
+
+@pytest.mark.parametrize("writes", [("answer", *("write",) * 99), ("write",) * 99])
+def test_an_apply_whose_answers_stay_lost_is_in_doubt(world: World, writes: tuple[str, ...]) -> None:
+    run, _server = executed(world, *writes)
+    step = apply_step(run)
+    with pytest.raises(Unreachable):
+        run._carry_out(step)
+    assert (run._written, run._in_doubt) == ([step], step)
+    assert run._clock.now() <= PATIENCE
+
+
+def test_a_read_that_fails_after_a_lost_answer_leaves_it_in_doubt(world: World) -> None:
+    run, server = executed(world, "answer")
+    step = apply_step(run)
+    looks = iter([False, True])
+    answered = server.request
+
+    def request(method: str, url: str, **options: t.Any) -> Answer:
+        if method == "GET" and next(looks):
+            return Answer(403, {"reason": "Forbidden", "message": "no more"})
+        return answered(method, url, **options)
+
+    server.request = request  # type: ignore[method-assign]
+    with pytest.raises(Forbidden):
+        run._carry_out(step)
+    assert (run._written, run._in_doubt) == ([step], step)
+
+
+def test_an_object_that_changes_all_the_time_ends_the_run(world: World) -> None:
+    run, server = executed(world, *("other",) * 99)
+    with pytest.raises(execution.Stopped, match="changes faster than it can be written"):
+        run._carry_out(apply_step(run))
+    assert (server.conflicts, run._written) == (execution.ATTEMPTS, [])
+
+
+def test_a_webhook_that_stays_away_ends_the_run_and_changed_nothing(world: World) -> None:
+    run, server = executed(world, *("webhook",) * 99)
+    step = apply_step(run)
+    with pytest.raises(ApiError, match="pods behind that webhook"):
+        run._carry_out(step)
+    assert (server.written, run._written, run._in_doubt) == ([], [], None)

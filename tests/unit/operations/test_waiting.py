@@ -34,10 +34,22 @@ class Time(Clock):
 
 
 class Film:
-    """A cluster whose changes are known in advance: it takes a second for each look."""
+    """A cluster whose changes are known in advance: it takes a second for each look.
 
-    def __init__(self, time: Time) -> None:
+    ``troubles`` are the seconds in which it cannot be read.
+    """
+
+    def __init__(self, time: Time, troubles: range = range(0)) -> None:
         self._time = time
+        self._troubles = troubles
+        self.looked_again: list[int] = []
+
+    @property
+    def trouble(self) -> str:
+        return "It is away." if int(self._time.passed) in self._troubles else ""
+
+    def look_again(self) -> None:
+        self.looked_again.append(int(self._time.passed))
 
     def changed(self, timeout: float) -> bool:
         assert timeout == LOOK_AGAIN
@@ -51,11 +63,12 @@ Scene = Callable[[int], Verdict]
 class Run:
     """One wait over a scene: from a second since the start to the verdict of then."""
 
-    def __init__(self, scene: Scene, limits: Limits, start: float = 1000.0) -> None:
+    def __init__(self, scene: Scene, limits: Limits, start: float = 1000.0, troubles: range = range(0)) -> None:
         self.time = Time(start)
         self.said: list[str] = []
+        self.film = Film(self.time, troubles)
         self.waited: Waited = wait_for(
-            t.cast(t.Any, Film(self.time)),
+            t.cast(t.Any, self.film),
             lambda _picture: scene(int(self.time.passed)),
             limits,
             clock=self.time,
@@ -199,3 +212,80 @@ def test_a_failure_is_told_while_it_is_watched() -> None:
         return Verdict(["more"], failure() if now > 20 else None, patience=30, movement=now, stage=stage)
 
     assert Run(scene, LIMITS).said[1:] == ["handler           It fails. The run stops if that lasts 30 s."]
+
+
+@pytest.mark.parametrize(
+    ("scene", "end", "looks"),
+    [
+        (done_from(0), "done", [15]),
+        (done_from(7), "done", [22]),
+        (lambda now: Verdict(["more"]), "stalled", [30]),
+        (lambda now: Verdict(["more"], failure(), patience=20), "failed", [20]),
+        (done_from(100), "timeout", []),
+    ],
+)
+def test_everything_is_listed_once_more_before_a_verdict_and_at_no_other_time(
+    scene: Scene, end: str, looks: list[int]
+) -> None:
+    run = Run(scene, LIMITS)
+    assert (run.waited.end, run.film.looked_again) == (end, looks)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "truth", "expected"),
+    [
+        (Verdict([]), Verdict(["more"], movement=1), ("stalled", 45)),
+        (Verdict(["more"]), Verdict(["more"], movement=1), ("stalled", 60)),
+        (Verdict(["more"]), Verdict([], movement=1), ("done", 45)),
+        (Verdict(["more"], failure(), patience=20), Verdict([], movement=1), ("done", 35)),
+        (Verdict(["more"], failure(), patience=20), Verdict(["more"], movement=1), ("stalled", 50)),
+    ],
+    ids=[
+        "not done after all",
+        "something moved",
+        "done instead of stalled",
+        "done instead of failed",
+        "a failure that is over",
+    ],
+)
+def test_a_picture_that_only_looked_quiet_is_not_believed(
+    quiet: Verdict, truth: Verdict, expected: tuple[str, int]
+) -> None:
+    time = Time(1000.0)
+    film = Film(time)
+    waited = wait_for(
+        t.cast(t.Any, film),
+        lambda _picture: truth if film.looked_again else quiet,
+        LIMITS,
+        clock=time,
+        report=lambda _line: None,
+    )
+    assert (waited.end, int(time.passed)) == expected
+
+
+class TestTrouble:
+    """While the cluster cannot be read."""
+
+    def test_its_absence_ends_the_wait_as_a_stall_and_is_the_reason(self) -> None:
+        run = Run(lambda now: Verdict(["more"], movement=min(now, 10)), LIMITS, troubles=range(10, 999))
+        assert run.ended == ("stalled", 40)
+        assert run.waited.missing == ["It is away.", "more"]
+        assert run.film.looked_again == []
+
+    def test_or_as_a_timeout(self) -> None:
+        run = Run(lambda now: Verdict(["more"], movement=now), LIMITS, troubles=range(10, 999))
+        assert run.ended == ("timeout", 100)
+        assert run.waited.missing == ["It is away.", "more"]
+
+    def test_it_is_said_once(self) -> None:
+        run = Run(lambda now: Verdict(["It is away."]), LIMITS, troubles=range(0, 999))
+        assert run.waited.missing == ["It is away."]
+
+    def test_a_failure_does_not_count(self) -> None:
+        scene: Scene = lambda now: Verdict(["more"], failure() if now < 40 else None, patience=5, movement=now)  # noqa: E731
+        assert Run(scene, LIMITS, troubles=range(0, 40)).ended == ("timeout", 100)
+        assert Run(scene, LIMITS, troubles=range(0, 20)).ended == ("failed", 20)
+
+    def test_nothing_is_done(self) -> None:
+        assert Run(done_from(0), LIMITS, troubles=range(0, 20)).ended == ("done", 20)
+        assert Run(done_from(0), LIMITS, troubles=range(0, 999)).ended == ("stalled", 30)
