@@ -66,6 +66,7 @@ class Mover:
     Attributes:
         moved: The VMs that arrived well, namespace/name.
         failed: Why each of the others did not.
+        asked_for: How many migrations this run has made.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Mover:
     ) -> None:
         self.moved: set[str] = set()
         self.failed: dict[str, str] = {}
+        self.asked_for = 0
         self._api = api
         self._facts = facts
         self._look = look
@@ -147,6 +149,7 @@ class Mover:
                 return
             self.failed[name] = f"KubeVirt does not take the migration: {error.message}"
             return
+        self.asked_for += 1
         self._follow(name, migrations.key_of(body), scene)
 
     def _follow(self, name: str, migration: str, scene: Scene) -> None:

@@ -140,13 +140,16 @@ def plan_of(facts: Facts, scene: Scene, wish: Wish, now: datetime) -> Plan:
     canaries, unproven = _canaries(scene, first, wish)
     base = len(first) + len(last) + len(scene.moved_by_us)
     moves = [
-        *(Step("canary", f"VM {one.name}", f"the first of: {one.guest_class}", vms=1, name=one.name) for one in canaries),
+        *(
+            Step("canary", f"VM {one.name}", f"the first of: {one.guest_class}", vms=1, name=one.name)
+            for one in canaries
+        ),
         *_stages(scene, wish, base, len(first), len(canaries), by_ourselves=bool(marked_and_outdated(scene))),
         *_last_ones(last),
     ]
     steps = [
         *(_holding(facts, kubevirt, wish) if moves else []),
-        *(_draining(scene) if moves else []),
+        *(_draining(kubevirt, scene) if moves else []),
         *moves,
         *_ending(facts, kubevirt, scene, before, after, withheld=stays_marked, moves=bool(moves)),
         *(_following(scene, wish, moves) if wish.wait and not stays_marked else []),
@@ -190,16 +193,18 @@ def _canaries(scene: Scene, first: Sequence[Vm], wish: Wish) -> tuple[list[Candi
     return wanted[: wish.canary_max], [one.guest_class for one in wanted[wish.canary_max :]]
 
 
-def _stages(
-    scene: Scene, wish: Wish, base: int, first: int, canaries: int, *, by_ourselves: bool
-) -> list[Step]:
+def _stages(scene: Scene, wish: Wish, base: int, first: int, canaries: int, *, by_ourselves: bool) -> list[Step]:
     steps = []
     done, left = len(scene.moved_by_us) + canaries, first - canaries
     shares = (*wish.widen, 100) if by_ourselves else wish.widen
     for percent in shares:
         count = min(left, base if percent == 100 else share_of(percent, base) - done)
         if count > 0:
-            reason = f"{percent} % of {base}" if percent < 100 else "KubeVirt's own updater does not know the marks on some VMs"
+            reason = (
+                f"{percent} % of {base}"
+                if percent < 100
+                else "KubeVirt's own updater does not know the marks on some VMs"
+            )
             steps.append(Step("widen", f"{count} VMs", reason, vms=count, percent=percent))
             done, left = done + count, left - count
     return steps
@@ -218,10 +223,12 @@ def _holding(facts: Facts, kubevirt: Object, wish: Wish) -> list[Step]:
     return [Step("hold-workload-updates", facts.kubevirt_name, reason)]
 
 
-def _draining(scene: Scene) -> list[Step]:
-    if not scene.unfinished:
+def _draining(kubevirt: Object, scene: Scene) -> list[Step]:
+    """Also when none runs but KubeVirt's own updater may, because it may begin one until the first write."""
+    if not scene.unfinished and not workload_updates.methods(kubevirt):
         return []
-    return [Step("drain-migrations", listed(scene.unfinished), "they are not finished")]
+    name = listed(f"VM {one}" for one in scene.unfinished) or "live migrations, of which none runs now"
+    return [Step("drain-migrations", name, "first those that run already")]
 
 
 def _ending(
@@ -256,4 +263,3 @@ def _following(scene: Scene, wish: Wish, moves: Sequence[Step]) -> list[Step]:
 def is_moved_by_kubevirt(vm: Vm, wish: Wish) -> bool:
     """Whether KubeVirt's own updater would move it."""
     return fate_of(vm.guest, wish.asked.methods, can_migrate=wish.can_migrate) in TO_MOVE
-
