@@ -247,11 +247,11 @@ def test_the_table_has_every_option_of_the_upgrade() -> None:
     assert set(documented_options("kubevirt_upgrade")) <= {row.option for row in ROWS}
 
 
-@pytest.mark.parametrize("module", ["kubevirt_info", "kubevirt_upgrade"])
+@pytest.mark.parametrize("module", ["kubevirt_info", "kubevirt_upgrade", "kubevirt_workload_strategy"])
 def test_the_documentation_describes_the_argument_spec(module: str) -> None:
     spec = argument_spec(module.removeprefix("kubevirt_"))
     documented = documented_options(module)
-    keys = ("type", "elements", "choices", "default", "required")
+    keys = ("type", "elements", "choices", "default", "required", "aliases")
     assert {name: {key: option.get(key) for key in keys} for name, option in spec.items()} == {
         name: {key: option.get(key) for key in keys} for name, option in documented.items()
     }

@@ -139,12 +139,35 @@ CATALOGUE: dict[str, Kind] = {
     "version.unavailable": _blocker("The wanted release, or one on the way to it, cannot be had."),
     "version.unknown": _blocker("The running version cannot be told."),
     "version.withdrawn": _blocker("The wanted release was withdrawn by KubeVirt."),
+    "workloads.control-plane-moves": _blocker(
+        "VMs would be moved while KubeVirt's control plane is being rolled out.", acceptable=True
+    ),
+    "workloads.evict-destroys-vmi": _blocker(
+        "Evicted VMs would be gone, because they belong to no VirtualMachine.", acceptable=True
+    ),
+    "workloads.evict-leaves-vm-down": _blocker("Evicted VMs would stay down by their run strategy.", acceptable=True),
+    "workloads.eviction-left-to-others": Kind(
+        "warning", True, "Evictions of VMs wait for a controller that is not KubeVirt's."
+    ),
+    "workloads.eviction-refused": Kind("warning", True, "VMs are asked to go again and again, and never let go."),
     "workloads.launchers-fall-behind": Kind(
         "warning", True, "VMs would run on launchers two or more minor versions old."
     ),
+    "workloads.live-migration-gate-off": _blocker(
+        "This version has live migration behind a feature gate, and that is off.", acceptable=True
+    ),
     "workloads.methods-held": Kind("warning", True, "An unfinished upgrade holds the workload update methods empty."),
     "workloads.migrations-in-flight": _blocker("Live migrations are running.", acceptable=True),
+    "workloads.needs-two-nodes": _blocker("Live migration needs two nodes that take VMs.", acceptable=True),
+    "workloads.not-before-0-39": _blocker("KubeVirt moves VMs by itself from 0.39.0 on only."),
     "workloads.on-old-launchers": Kind("info", True, "VMs run on launchers of an older version."),
+    "workloads.pending-changes-move": Kind(
+        "warning", True, "VMs are moved for a pending change, although their launchers are up to date."
+    ),
+    "workloads.same-version-outdated": Kind(
+        "warning", True, "Launchers of the running version count as outdated, because their image is named otherwise."
+    ),
+    "workloads.stay-old": Kind("warning", True, "VMs stay on launchers of an older version."),
 }
 
 

@@ -11,7 +11,7 @@ called them batchEvictSize and batchEvictInterval, which an API server drops wit
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -97,17 +97,13 @@ def strategy_patch(kubevirt: Object, wanted: Object | None) -> Patch:
 
 
 def in_words(strategy: Object | None) -> str:
-    """The strategy for people; with its batches where there are evictions."""
-    methods = methods_of(strategy)
-    if not methods:
-        return "no methods (running VMs stay on the launcher that started them)"
-    batches = f", {batch_size_of(strategy)} evictions every {go_durations.written(batch_interval_of(strategy))}"
-    return " and ".join(methods) + (batches if EVICT in methods else "")
-
-
-def methods_in_words(methods: Sequence[str]) -> str:
-    """The methods for people."""
-    return " and ".join(methods) or "no methods"
+    """The strategy for people; with its batches where there are evictions, or where somebody set them."""
+    methods = " and ".join(methods_of(strategy)) or "no methods (running VMs stay on the launcher that started them)"
+    if EVICT in methods_of(strategy) or {_SIZE, _INTERVAL} & set(strategy or {}):
+        return (
+            f"{methods}, {batch_size_of(strategy)} evictions every {go_durations.written(batch_interval_of(strategy))}"
+        )
+    return methods
 
 
 def _interval(strategy: Object | None) -> timedelta | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ApiError, ClusterError, Conflict
+from ..cluster.errors import ApiError, ClusterError, Conflict, Unreachable
 from .observe import Facts
 
 ATTEMPTS = 5
@@ -53,3 +53,10 @@ def edit_kubevirt(
             continue
         return True
     raise ClusterError(f"{facts.kubevirt_name} changes faster than it can be written. Find out who writes to it.")
+
+
+def is_in_doubt(error: ClusterError) -> bool:
+    """Whether a write that ended with this error may have been carried out all the same."""
+    if isinstance(error, ApiError):
+        return error.status >= 500 and not error.of_webhook
+    return isinstance(error, Unreachable)

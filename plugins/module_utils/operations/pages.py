@@ -7,10 +7,16 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..knowledge.fates import IN_WORDS, Fate
+from ..knowledge.workload_strategy import in_words
+from .outcome import listed
 
 Result = Mapping[str, t.Any]
 
+MOST_VMS = 10
+"""How many VMs of one fate a page shows."""
 METHODS = {"operator": "the operator's manifest", "image_tag": "spec.imageTag"}
 
 
@@ -48,6 +54,42 @@ def upgrade_page(result: Result) -> list[str]:
             f"  {n}. {one['action']}  {one['object']}  ({one['reason']})" for n, one in enumerate(result["actions"], 1)
         ]
     return [*lines, *_findings(result["findings"])]
+
+
+def strategy_page(result: Result) -> list[str]:
+    """How VMs are moved, and what that means for them, of ``kubevirt_workload_strategy``'s result."""
+    before, after = result["strategy_before"], result["strategy"]
+    if before == after:
+        rows = [("Strategy", f"{in_words(after)}; that is there already")]
+    else:
+        rows = [("Before", in_words(before)), ("Asked for", in_words(after))]
+    vms = result["vms"]
+    launchers = listed((f"{number} on {launcher}" for launcher, number in vms["by_launcher"].items()), most=10)
+    rows += [
+        ("State", result["state"]),
+        ("Cluster", _cluster(result)),
+        ("VMs", f"{vms['total']}, {vms['to_be_moved']} to be moved"),
+        *([("Launchers", launchers)] if launchers else []),
+    ]
+    return [*_table(rows), *_fates(vms), *_findings(result["findings"])]
+
+
+def _fates(vms: Mapping[str, t.Any]) -> Iterator[str]:
+    """A line for each fate, and the first of its VMs below, where there is more to say about them than that."""
+    if vms["by_fate"]:
+        yield "What becomes of them"
+    for fate, number in vms["by_fate"].items():
+        yield f"  {number} {IN_WORDS[Fate(fate)]}"
+        told = [vm for vm in vms["listed"] if vm["fate"] == fate and (vm["why"] or vm["last_migration_failure"])]
+        yield from (f"    {_vm(vm)}" for vm in told[:MOST_VMS])
+        if len(told) > MOST_VMS:
+            yield f"    and {len(told) - MOST_VMS} more"
+
+
+def _vm(vm: Mapping[str, t.Any]) -> str:
+    failure = vm["last_migration_failure"]
+    words = filter(None, (vm["why"], failure and f"its last migration failed: {failure}"))
+    return f"{vm['namespace']}/{vm['name']} ({vm['launcher']}): {'; '.join(words)}"
 
 
 def _hop(number: int, hop: Mapping[str, t.Any]) -> list[str]:

@@ -41,7 +41,7 @@ class Surroundings:
 
     deployment: str
     launcher: str = ""
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     default_eviction: str | None = None
     machines: Mapping[str, Object] = field(default_factory=dict)
     run_strategies: Mapping[str, str] = field(default_factory=dict)

@@ -126,16 +126,7 @@ def findings_about_workloads(facts: Facts) -> list[Finding]:
     kubevirt = facts.kubevirt
     if kubevirt is None:
         return found
-    if workload_updates.held_methods(kubevirt) is not None:
-        found.append(
-            finding(
-                "workloads.methods-held",
-                object=facts.kubevirt_name,
-                cause="An upgrade emptied the workload update methods and has not finished, so no VM is moved meanwhile.",
-                evidence=f"{workload_updates.HELD_ANNOTATION}: {kubevirt['metadata']['annotations'][workload_updates.HELD_ANNOTATION]}",
-                fix="Run the upgrade again; when it finishes it puts the methods back.",
-            )
-        )
+    found += findings_about_a_hold(facts)
     workloads = facts.workloads
     if workloads.outdated:
         found.append(
@@ -147,6 +138,23 @@ def findings_about_workloads(facts: Facts) -> list[Finding]:
             )
         )
     return found
+
+
+def findings_about_a_hold(facts: Facts, level: Level | None = None) -> list[Finding]:
+    """That an upgrade holds the workload update methods empty."""
+    kubevirt = facts.kubevirt
+    if kubevirt is None or workload_updates.held_methods(kubevirt) is None:
+        return []
+    return [
+        finding(
+            "workloads.methods-held",
+            level=level,
+            object=facts.kubevirt_name,
+            cause="An upgrade emptied the workload update methods and has not finished, so no VM is moved meanwhile.",
+            evidence=f"{workload_updates.HELD_ANNOTATION}: {kubevirt['metadata']['annotations'][workload_updates.HELD_ANNOTATION]}",
+            fix="Run the upgrade again; when it finishes it puts the methods back.",
+        )
+    ]
 
 
 def _how_to_move(kubevirt: Object) -> str:

@@ -95,7 +95,8 @@ def strategy_withheld(facts: Facts, scene: Scene, wish: Wish) -> list[Finding]:
             cause=f"{methods_in_words(wish.asked.methods)} was asked for and the methods stay empty: KubeVirt's "
             "own updater does not know the marks on VMs, and would move these.",
             evidence=listed(vm.name for vm in marked),
-            fix=f"When these VMs have been moved or restarted, run this again. To let KubeVirt move them all the same: {set_command(facts, wish)}",
+            fix="When these VMs have been moved or restarted, run this again. To let KubeVirt move them all the same: "
+            f"{set_command(facts, wish)}",
         )
     ]
 

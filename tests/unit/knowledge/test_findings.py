@@ -31,7 +31,7 @@ def found(id: str, **changes: str) -> Finding:
 @pytest.mark.parametrize("id", sorted(CATALOGUE))
 def test_a_finding_has_level_and_page_of_its_id(id: str) -> None:
     one = found(id)
-    assert re.fullmatch(r"[a-z]+\.[a-z]+(-[a-z]+)*", id)
+    assert re.fullmatch(r"[a-z]+\.[a-z]+(-[a-z0-9]+)*", id)
     assert (one.level, one.acceptable) == (CATALOGUE[id].level, CATALOGUE[id].acceptable)
     assert one.url == f"{DOCS}/{id}.md"
 

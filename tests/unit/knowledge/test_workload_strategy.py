@@ -117,6 +117,7 @@ def test_the_patch_holds_only_for_the_object_that_was_read(
         (MIGRATE, "LiveMigrate"),
         (BOTH, "LiveMigrate and Evict, 5 evictions every 1m0s"),
         ({"workloadUpdateMethods": ["Evict"]}, "Evict, 10 evictions every 1m0s"),
+        (MIGRATE | {"batchEvictionInterval": "2m"}, "LiveMigrate, 10 evictions every 2m0s"),
     ],
 )
 def test_words(strategy: Object | None, words: str) -> None:

@@ -212,6 +212,42 @@ class World:
         if held is not None:
             self.kubevirt["metadata"].setdefault("annotations", {})[HELD_ANNOTATION] = held
 
+    def add_vm(
+        self,
+        name: str,
+        *,
+        tag: str = "v1.6.0",
+        outdated: bool = True,
+        not_migratable: str = "",
+        run_strategy: str | None = "Always",
+        pending: str = "",
+        failure: str = "",
+        **spec: t.Any,
+    ) -> None:
+        """A running VM of an older launcher. It has a VirtualMachine, if ``run_strategy`` is not None."""
+        path, metadata = f"{KUBEVIRTS}/shop/virtualmachines/{name}", {"namespace": "shop", "name": name}
+        owners = []
+        if run_strategy is not None:
+            self.more[path] = {"metadata": metadata, "spec": {"runStrategy": run_strategy}}
+            owners = [{"kind": "VirtualMachine", "name": name, "controller": True}]
+        migratable = {
+            "type": "LiveMigratable",
+            "status": "False" if not_migratable else "True",
+            "reason": not_migratable,
+        }
+        changes = [{"type": pending, "status": "True"}] if pending else []
+        labels = {"kubevirt.io/outdatedLauncherImage": ""} if outdated else {}
+        self.more[path.replace("virtualmachines", "virtualmachineinstances")] = {
+            "metadata": {**metadata, "labels": labels, "ownerReferences": owners},
+            "spec": spec,
+            "status": {
+                "phase": "Running",
+                "launcherContainerImageVersion": f"quay.io/kubevirt/virt-launcher:{tag}",
+                "conditions": [migratable, *changes],
+                "migrationState": {"failed": True, "failureReason": failure} if failure else None,
+            },
+        }
+
     def server(self) -> Server:
         """An API server that has all of it."""
         objects = {path: o for path, o in self.live.items() if o and (path != DEPLOYMENT or self.operator_is_there)}
@@ -224,9 +260,10 @@ class World:
             objects[f"/api/v1/nodes/{name}"] = {"metadata": {"name": name, "labels": labels}, "status": ready}
         for i in range(self.workloads.vmis):
             labels = {"kubevirt.io/outdatedLauncherImage": ""} if i < self.workloads.outdated else {}
-            objects[f"{KUBEVIRTS}/prod/virtualmachineinstances/{i}"] = {"metadata": {"name": str(i), "labels": labels}}
+            metadata = {"namespace": "prod", "name": str(i), "labels": labels}
+            objects[f"{KUBEVIRTS}/prod/virtualmachineinstances/{i}"] = {"metadata": metadata}
         for i in range(self.workloads.vms):
-            objects[f"{KUBEVIRTS}/prod/virtualmachines/{i}"] = {"metadata": {"name": str(i)}}
+            objects[f"{KUBEVIRTS}/prod/virtualmachines/{i}"] = {"metadata": {"namespace": "prod", "name": str(i)}}
         for migration in self.migrations:
             namespace, name = migration.split("/")
             metadata = {"namespace": namespace, "name": name}

@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.findings import CATALOGUE
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import info, upgrade
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import (
+    info,
+    upgrade,
+    workload_strategy,
+)
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Workloads
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import Outcome
 
@@ -352,7 +356,75 @@ UPGRADE: dict[str, Callable[[World], None]] = {
     "refused-version-unknown": without_a_version,
     "refused-version-withdrawn": hop("v0.46.1", "v0.47.0", "v1.22.0"),
 }
-# Why no page of an upgrade that has not begun has them.
+
+
+def strategy(*methods: str, state: str = "healthy", **more: t.Any) -> Callable[[World], None]:
+    """What is asked for, of KubeVirt 1.7.0 with VMs; ``more`` are changes of it, called with the world, or options."""
+
+    def change(world: World) -> None:
+        if state == "healthy":
+            status("1.8-healthy", OLD, operator="v1.7.0")(world)
+        else:
+            status(state)(world)
+        world.workloads = Workloads()
+        options(methods=list(methods))(world)
+        for name, what in more.items():
+            what(world) if callable(what) else options(**{name: what})(world)
+
+    return change
+
+
+def vm(name: str, **changes: t.Any) -> Callable[[World], None]:
+    return lambda world: world.add_vm(name, **changes)
+
+
+def some_vms(world: World) -> None:
+    world.add_vm("web-1")
+    world.add_vm("web-2", failure="target pod was not scheduled")
+    world.add_vm("gpu", not_migratable="HostDeviceNotLiveMigratable")
+    world.add_vm("new", tag="v1.7.0", outdated=False)
+
+
+def one_node(world: World) -> None:
+    world.more["/api/v1/nodes/worker-2"] = {"metadata": {"name": "worker-2"}}
+
+
+def has(*methods: str, **more: t.Any) -> Callable[[World], None]:
+    return spec(workloadUpdateStrategy={"workloadUpdateMethods": list(methods), **more})
+
+
+BOTH = ("LiveMigrate", "Evict")
+STRATEGY: dict[str, Callable[[World], None]] = {
+    "absent": lambda world: (absent(world), options(methods=["LiveMigrate"])(world)),  # type: ignore[dict-item]
+    "set": strategy("LiveMigrate", a=some_vms),
+    "set-both": strategy(*BOTH, a=some_vms, batch_eviction_size=5, batch_eviction_interval="90s"),
+    "there-already": strategy("LiveMigrate", a=has("LiveMigrate"), b=some_vms),
+    "none": strategy(a=has(*BOTH, batchEvictionSize=3), b=some_vms),
+    "removed": strategy(a=has("LiveMigrate"), methods=None, b=options(state="absent"), c=some_vms),
+    "nothing-runs": strategy("LiveMigrate"),
+    "many": strategy("LiveMigrate", a=lambda world: [vm(f"gpu-{i:02}", not_migratable="X")(world) for i in range(14)]),
+    "eviction-strategies": strategy(
+        *BOTH,
+        a=vm("refused", not_migratable="DisksNotLiveMigratable", evictionStrategy="LiveMigrate"),
+        b=vm("capk", not_migratable="DisksNotLiveMigratable", evictionStrategy="External"),
+    ),
+    "pending-and-same-version": strategy(
+        "LiveMigrate",
+        a=vm("bigger", tag="v1.7.0", outdated=False, pending="HotMemoryChange"),
+        b=vm("moved", tag="v1.7.0"),
+    ),
+    "refused-leaves-down": strategy(
+        "Evict", a=vm("a", run_strategy="Manual"), b=vm("b", run_strategy="RerunOnFailure")
+    ),
+    "refused-destroys": strategy("Evict", a=vm("lone", run_strategy=None)),
+    "refused-one-node": strategy(*BOTH, a=some_vms, b=one_node),
+    "refused-gate-off": lambda world: (hop("v0.55.2", "v0.56.1")(world), options(methods=["LiveMigrate"])(world)),  # type: ignore[dict-item]
+    "refused-too-old": lambda world: (hop("v0.38.1", "v0.39.0")(world), options(methods=["Evict"])(world)),  # type: ignore[dict-item]
+    "refused-updating": strategy("LiveMigrate", state="1.8-updating"),
+    "refused-held": strategy("LiveMigrate", a=lambda world: world.set_methods(held='["Evict"]')),
+    "refused-hco": strategy("LiveMigrate", a=managed_by_hco),
+}
+# Why no page before the first write has them.
 NOT_BEFORE_THE_FIRST_WRITE = {
     "upgrade.deployment-failed": "what virt-operator reports while it is waited for",
     "upgrade.image-pull": "what a pod shows while it is waited for",
@@ -398,6 +470,19 @@ def planned(world: World, tmp_path: Path, name: str) -> Outcome:
     return outcome
 
 
+@pytest.mark.parametrize("name", STRATEGY)
+def test_strategy_page_and_refusal(world: World, name: str) -> None:
+    STRATEGY[name](world)
+    params = {option: spec.get("default") for option, spec in workload_strategy.ARGUMENT_SPEC.items()} | world.options
+    api = world.server().api(check_mode=True)
+    outcome = workload_strategy.run(api, params, check_mode=True, clock=Clock(), report=print)
+    assert bool(outcome.failure) is (name.startswith("refused") or name == "absent"), outcome.failure
+    compare(
+        f"strategy-{name}.txt",
+        [*outcome.as_result()["page"], *(["", *outcome.failure.splitlines()] if outcome.failure else [])],
+    )
+
+
 def compare(name: str, page: list[str]) -> None:
     assert all("\n" not in line for line in page), "one list item a line"
     assert "\n".join(page) + "\n" == (GOLDEN / name).read_text()
@@ -410,13 +495,14 @@ def test_a_command_on_a_page_can_be_copied_from_the_output_of_ansible(text: Path
 
 
 def test_every_finding_that_can_be_raised_before_the_first_write_is_on_a_page() -> None:
-    texts = "".join(path.read_text() for path in GOLDEN.glob("upgrade-*.txt"))
-    shown = set(re.findall(r"^ *(?:info|warning|blocker)? ?\[([a-z]+\.[a-z-]+)\]", texts, re.MULTILINE))
+    texts = "".join(path.read_text() for what in ("upgrade", "strategy") for path in GOLDEN.glob(f"{what}-*.txt"))
+    shown = set(re.findall(r"^ *(?:info|warning|blocker)? ?\[([a-z]+\.[a-z0-9-]+)\]", texts, re.MULTILINE))
     assert sorted(shown) == sorted(CATALOGUE.keys() - NOT_BEFORE_THE_FIRST_WRITE.keys())
 
 
 def test_every_golden_text_is_of_a_page() -> None:
     names = {f"status-{name}" for name in STATUS} | {f"upgrade-{name}" for name in UPGRADE}
+    names |= {f"strategy-{name}" for name in STRATEGY}
     assert {path.stem for path in GOLDEN.glob("*.txt")} == names
     assert {path.name for path in GOLDEN.glob("*.md")} == {f"upgrade-{name}.md" for name in DOCUMENTS}
 
