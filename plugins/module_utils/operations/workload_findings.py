@@ -14,7 +14,6 @@ from datetime import datetime
 from ..knowledge.fates import IN_WORDS, fate_of, why
 from ..knowledge.findings import Finding, finding
 from ..knowledge.split_brain import Double
-from ..knowledge.workload_strategy import methods_in_words
 from .observe import Facts
 from .outcome import listed
 from .scene import Scene, Vm
@@ -92,7 +91,7 @@ def strategy_withheld(facts: Facts, scene: Scene, wish: Wish) -> list[Finding]:
         finding(
             "workloads.strategy-withheld",
             object=facts.kubevirt_name,
-            cause=f"{methods_in_words(wish.asked.methods)} was asked for and the methods stay empty: KubeVirt's "
+            cause=f"{listed(wish.asked.methods)} was asked for and the methods stay empty: KubeVirt's "
             "own updater does not know the marks on VMs, and would move these.",
             evidence=listed(vm.name for vm in marked),
             fix="When these VMs have been moved or restarted, run this again. To let KubeVirt move them all the same: "

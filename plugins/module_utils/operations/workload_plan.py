@@ -19,7 +19,6 @@ from ..knowledge.workload_strategy import (
     LIVE_MIGRATE,
     Asked,
     in_words,
-    methods_in_words,
     strategy_of,
     wanted_strategy,
 )
@@ -256,7 +255,7 @@ def _following(scene: Scene, wish: Wish, moves: Sequence[Step]) -> list[Step]:
     rest -= sum(step.vms for step in moves)
     if rest <= 0:
         return []
-    methods = methods_in_words(wish.asked.methods)
+    methods = listed(wish.asked.methods)
     return [Step("follow-updates", f"{rest} VMs", f"until {methods} has moved those that can be moved")]
 
 

@@ -25,7 +25,6 @@ from ..knowledge.split_brain import GRACE, Double
 from ..knowledge.workload_strategy import (
     Asked,
     batch_interval_of,
-    methods_in_words,
     strategy_of,
     strategy_patch,
     wanted_strategy,
@@ -272,7 +271,8 @@ class WorkloadRun:
 
     @property
     def _failures_left(self) -> int:
-        return max(0, self._params["failure_budget"] - len(self._mover.failed))
+        budget: int = self._params["failure_budget"]
+        return max(0, budget - len(self._mover.failed))
 
     def _soak(self) -> None:
         """Let some time pass in which problems may show, with an eye on the VMs."""
@@ -372,7 +372,9 @@ class WorkloadRun:
             return f"{again} How the workload update methods are cannot be read now."
         methods = workload_updates.methods(kubevirt)
         if methods:
-            return f"The workload update methods are {methods_in_words(methods)}: KubeVirt's own updater goes on by itself. {again}"
+            return (
+                f"The workload update methods are {listed(methods)}: KubeVirt's own updater goes on by itself. {again}"
+            )
         if workload_updates.held_methods(kubevirt) is not None:
             return (
                 "The workload update methods are held empty, and an annotation of the KubeVirt object remembers what was asked for, so "
