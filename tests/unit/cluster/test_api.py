@@ -330,7 +330,7 @@ def test_what_is_sent_again_after_what(api: Api, server: Server, clock: QuickClo
     except ApiError as error:
         assert (again, str(error.status)) == (False, end)
         assert error.in_doubt == (
-            call in WITHOUT_PRECONDITION and error.status >= 500 or end == "501" and call not in ("get", "rehearsal")
+            (call in WITHOUT_PRECONDITION and error.status >= 500) or (end == "501" and call not in ("get", "rehearsal"))
         )
     except Unreachable as error:
         assert (again, end in UNCLEAR, error.in_doubt) == (False, True, True)
