@@ -68,6 +68,7 @@ class Cluster(Clock):
         self.seconds = 0.0
         self._version = 100
         self._serial = 0
+        self._evicted_at = 0.0
         for one in self.objects.values():
             self._touch(one)
 
@@ -298,24 +299,28 @@ class Cluster(Clock):
                 pod["status"]["phase"] = "Failed"
 
     def _update(self) -> None:
-        """KubeVirt's own updater."""
+        """KubeVirt's own updater: five migrations at once, and all evictions once a minute."""
         busy = {one["spec"]["vmiName"] for one in self.unfinished()}
+        evicts = "Evict" in self.methods and self.seconds - self._evicted_at >= 60
         for vmi in [one for one in self._in(VMIS) if OUTDATED in one["metadata"]["labels"]]:
             name = vmi["metadata"]["name"]
-            migratable = {"type": "LiveMigratable", "status": "True"} in vmi["status"]["conditions"]
+            is_migratable = {"type": "LiveMigratable", "status": "True"} in vmi["status"]["conditions"]
             if name in busy:
                 continue
-            if "LiveMigrate" in self.methods and migratable and len(busy) < 5:
-                self._serial += 1
-                metadata = {"namespace": "prod", "name": f"updater-{self._serial}", "annotations": {UPDATERS: ""}}
-                self._store(
-                    f"{MIGRATIONS}/updater-{self._serial}",
-                    {"kind": "VirtualMachineInstanceMigration", "metadata": metadata, "spec": {"vmiName": name}},
-                )
-                busy.add(name)
-            elif "Evict" in self.methods and not (migratable and "LiveMigrate" in self.methods):
+            if "LiveMigrate" in self.methods and is_migratable:
+                if len(busy) < 5:
+                    self._ask_for_migration(name)
+                    busy.add(name)
+            elif evicts:
+                self._evicted_at = self.seconds
                 del self.objects[f"{VMIS}/{name}"]
                 self.add_vm(name, "n9", image=NEW)
+
+    def _ask_for_migration(self, name: str) -> None:
+        made = f"updater-{self._serial}"
+        metadata = {"namespace": "prod", "name": made, "annotations": {UPDATERS: ""}}
+        kind = "VirtualMachineInstanceMigration"
+        self._store(f"{MIGRATIONS}/{made}", {"kind": kind, "metadata": metadata, "spec": {"vmiName": name}})
 
 
 COLLECTIONS = frozenset(

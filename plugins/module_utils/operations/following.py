@@ -43,11 +43,10 @@ class Follower:
 
     def pending(self, scene: Scene) -> list[str]:
         """The VMs that are still to be moved."""
-        return [name for name, vm in scene.vms.items() if vm.is_outdated and self._is_pending(vm, scene)]
+        return [name for name, vm in scene.vms.items() if vm.is_outdated and self._is_pending(vm)]
 
-    def _is_pending(self, vm: Vm, scene: Scene) -> bool:
-        tries = len(self._reasons.get(vm.name, ()))
-        return vm.name in scene.unfinished or (tries < GIVE_UP and is_moved_by_kubevirt(vm, self._wish))
+    def _is_pending(self, vm: Vm) -> bool:
+        return len(self._reasons.get(vm.name, ())) < GIVE_UP and is_moved_by_kubevirt(vm, self._wish)
 
     @staticmethod
     def _is_left(name: str, scene: Scene) -> bool:

@@ -23,11 +23,11 @@ Object = dict[str, t.Any]
 
 CONTROLLER = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-controller"
 GATE = """
-gates:
 - id: user.storage
+  level: blocker
   objects: {api_version: v1, kind: Pod, namespace: prod}
-  expression: "length(items[?metadata.name=='broken']) > `0`"
-  cause: Storage is broken.
+  when: "length(items[?metadata.name=='broken']) > `0`"
+  message: Storage is broken.
   fix: Mend it.
 """
 
@@ -78,7 +78,7 @@ class Run:
 
     def __call__(self, check_mode: bool = False, **options: t.Any) -> Outcome:
         params: Object = {name: spec.get("default") for name, spec in workload_update.ARGUMENT_SPEC.items()}
-        params |= {"methods": ["LiveMigrate"], "soak": 5, **options}
+        params |= {"methods": ["LiveMigrate"], "soak": 5, "wait_timeout": 3000, **options}
         api = self.cluster.api(check_mode=check_mode)
         return workload_update.run(api, params, check_mode=check_mode, clock=self.cluster, report=self.said.append)
 
@@ -162,7 +162,7 @@ class TestCanaries:
         assert not done.failure
         assert sorted(run.cluster.migrated) == ["big-0", "claim", "small-0"]
         assert max(seen) == 1
-        assert done.extra["canaries"] == ["prod/big-0", "prod/small-0", "prod/claim"]
+        assert done.extra["canaries"] == ["prod/small-0", "prod/big-0", "prod/claim"]
 
     def test_no_more_than_canary_max_and_the_others_are_named(self, run: Run) -> None:
         run.cluster.add_vm("a")
