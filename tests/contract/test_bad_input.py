@@ -14,7 +14,11 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.module_run import whole_spec
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import info, upgrade
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import (
+    info,
+    upgrade,
+    workload_strategy,
+)
 
 from tests.contract.conftest import TO, World
 from tests.contract.test_refusals import refused, untouched
@@ -24,6 +28,7 @@ from tests.support.lab import Json
 SPECS: dict[str, Json] = {
     "kubevirt_info": whole_spec(info.ARGUMENT_SPEC),
     "kubevirt_upgrade": whole_spec(upgrade.ARGUMENT_SPEC),
+    "kubevirt_workload_strategy": whole_spec(workload_strategy.ARGUMENT_SPEC),
 }
 SPEC = {name: option for spec in SPECS.values() for name, option in spec.items()}
 SECRET = "s3cret-value"
@@ -89,6 +94,7 @@ SECONDS = [
     *(wrong(value, "is not a whole number") for value in ("inf", float("inf"))),
     *(wrong(value, "is not a number of seconds from 1 to 604800 (7 days)") for value in (0, -5, 3600000, 10**30)),
 ]
+NOT_WHOLE = [wrong(value, "is not a whole number") for value in ("many", "", 1.5, True, [1], "inf")]
 GIVEN_FILE = [
     *TEXT,
     wrong("/nowhere/file.yml", "No such file", "Give the path of a file that exists, or the text."),
@@ -356,6 +362,30 @@ ROWS: dict[str, list[Wrong]] = {
         wrong(["owner.argocd"], "'owner.argocd' is no finding id. Did you mean owner.argo-cd?"),
         unfit("owner.helm, owner.olm", "' owner.olm' is no finding id. Did you mean owner.olm?"),
     ],
+    "state": [
+        *CHOICE,
+        *(wrong(value, "present, absent") for value in ("gone", "", "Present", True)),
+        wrong("absent", "methods: state: absent removes the whole strategy, so leave methods out"),
+    ],
+    "methods": [
+        wrong({"a": 1}, "is not a list"),
+        wrong([["a"]], "['a'] is not text"),
+        *(wrong(value, "one or more of: LiveMigrate, Evict") for value in (" ", "", "livemigrate", ["Restart"], True)),
+        wrong(None, "methods: it is missing", "an empty one"),
+    ],
+    "batch_eviction_size": [
+        *NOT_WHOLE,
+        *(wrong(value, "is not a number from 1 to 2147483647") for value in (0, -5, 10**30)),
+    ],
+    "batch_eviction_interval": [
+        *TEXT,
+        *(
+            wrong(value, "is not a duration; write numbers with their units, such as 90s")
+            for value in ("60", "1 minute", "-5s", "1d", "PT1M", 60)
+        ),
+        wrong("0s", "is no time between batches"),
+    ],
+    "list_vms": [*NOT_WHOLE, *(wrong(value, "is not a number from 0 to 2147483647") for value in (-1, 10**30))],
     "wait": FLAG,
     "wait_timeout": SECONDS,
     "stall_timeout": SECONDS,
@@ -422,6 +452,8 @@ def options(world: World, module: str, places: dict[str, str], **changes: t.Any)
     right: Json = {"kubeconfig": str(world.lab.kubeconfig)}
     if module == "kubevirt_upgrade":
         right |= {"version": TO, "manifest": str(world.manifests[TO])}
+    if module == "kubevirt_workload_strategy":
+        right |= {"methods": ["Evict"]}
     return {name: placed(value, places) for name, value in {**right, **changes}.items() if value is not None}
 
 
@@ -437,7 +469,7 @@ def test_every_option_has_a_row() -> None:
 def test_a_wrong_value(world: World, places: dict[str, str], module: str, option: str, case: Wrong) -> None:
     value = placed(case.value, places)
     params = options(world, module, places, **{**case.beside, option: value})
-    if case.value is None and module == "kubevirt_upgrade" and option != "version":
+    if case.value is None and option not in ("version", "methods"):  # that would be to leave it out
         params[option] = None
     result = run_forked(module, params, seconds=20)
     told(result.data, option, *case.words)
@@ -509,7 +541,7 @@ def test_a_variable_of_the_environment(variables: dict[str, str], words: tuple[s
 def test_empty_text_is_the_same_as_leaving_an_option_out(world: World, places: dict[str, str], option: str) -> None:
     if SPEC[option].get("required") or SPEC[option].get("choices") or option == "manifest":
         return  # the table has the first two; without the last one KubeVirt's own release would be fetched
-    module = "kubevirt_info" if option in SPECS["kubevirt_info"] else "kubevirt_upgrade"
+    module = next(module for module, spec in SPECS.items() if option in spec)
     params = {**options(world, module, places, **{option: ""}), "_ansible_check_mode": True}
     result = run_forked(module, params)
     assert (result.code, result.data["state"]) == (0, "healthy"), result.data

@@ -24,6 +24,7 @@ from tests.support.lab import ROOT, Json, mutating
 from tests.support.play import ELSEWHERE, HERE, Play
 
 INFO, UPGRADE = "kubevirt.lifecycle.kubevirt_info", "kubevirt.lifecycle.kubevirt_upgrade"
+STRATEGY = "kubevirt.lifecycle.kubevirt_workload_strategy"
 # Only in one of the two, or never the same twice.
 NOT_COMPARED = ("elapsed", "page", "ansible_facts", "warnings", "exception", "failed_when_result")
 
@@ -65,6 +66,13 @@ def every_way_to_end(world: World) -> list[Json]:
         {UPGRADE: {"version": TO, "manifest": "/nowhere/kubevirt-operator.yaml"}},
         {UPGRADE: {**upgrade, "wait_timeout": "0"}},
         {UPGRADE: {}},
+        {STRATEGY: {"methods": ["Evict"], "batchEvictSize": "5"}, "check_mode": True, "diff": True},
+        {STRATEGY: {"methods": "LiveMigrate"}},
+        {STRATEGY: {"workloadUpdateMethods": []}},
+        {STRATEGY: {"state": "absent"}},
+        {STRATEGY: {"methods": ["Evict"], "batch_eviction_interval": "60"}},
+        {STRATEGY: {"methods": ["Restart"]}},
+        {STRATEGY: {}},
     ]
 
 

@@ -41,16 +41,23 @@ def findings_against_a_change(facts: Facts, methods: Sequence[str]) -> list[Find
 
 def findings_about_the_choice(facts: Facts, vms: GuestFacts, methods: Sequence[str]) -> list[Finding]:
     """What the methods mean for the VMs that run now, the worst first."""
-    fates: dict[Fate, list[Guest]] = {fate: [] for fate in Fate}
-    for guest in vms.guests:
-        fates[fate_of(guest, methods, can_migrate=vms.can_migrate)].append(guest)
+    fates = _by_fate(vms.guests, vms, methods)
+    moved = [guest for fate in MOVED for guest in fates[fate]]
     return [
         *_about_migration(facts, vms, methods, fates[Fate.CANNOT_MIGRATE]),
-        *_about_evictions(fates),
+        *_about_lost_vms(_by_fate([replace(guest, outdated=True) for guest in vms.guests], vms, methods)),
+        *_about_refused_evictions(fates),
         *_about_what_stays(fates[Fate.STAYS_OLD], methods),
-        *_about_pending_changes([guest for fate in MOVED for guest in fates[fate]]),
-        *_about_images(facts, [guest for fate in MOVED for guest in fates[fate]]),
+        *_about_pending_changes(moved),
+        *_about_images(facts, moved),
     ]
+
+
+def _by_fate(guests: Sequence[Guest], vms: GuestFacts, methods: Collection[str]) -> dict[Fate, list[Guest]]:
+    fates: dict[Fate, list[Guest]] = {fate: [] for fate in Fate}
+    for guest in guests:
+        fates[fate_of(guest, methods, can_migrate=vms.can_migrate)].append(guest)
+    return fates
 
 
 def _about_the_version(facts: Facts) -> list[Finding]:
@@ -115,15 +122,16 @@ def _about_migration(facts: Facts, vms: GuestFacts, methods: Collection[str], st
     ]
 
 
-def _about_evictions(fates: dict[Fate, list[Guest]]) -> list[Finding]:
+def _about_lost_vms(fates: dict[Fate, list[Guest]]) -> list[Finding]:
+    """Of VMs as they are when all launchers are outdated, for the strategy outlasts the next upgrade."""
     found = []
     if fates[Fate.DESTROYED]:
         found.append(
             finding(
                 "workloads.evict-destroys-vmi",
                 object=_names(fates[Fate.DESTROYED]),
-                cause="Evict shuts them down, and nobody starts them again: they are VirtualMachineInstances of their own, without a "
-                "VirtualMachine.",
+                cause="Evict shuts down VMs on outdated launchers, and nobody starts these again: they are VirtualMachineInstances of "
+                "their own, without a VirtualMachine.",
                 evidence=_reasons(Fate.DESTROYED, fates[Fate.DESTROYED]),
                 fix=f"Leave {EVICT} out, or make VirtualMachines of them first.",
             )
@@ -133,12 +141,17 @@ def _about_evictions(fates: dict[Fate, list[Guest]]) -> list[Finding]:
             finding(
                 "workloads.evict-leaves-vm-down",
                 object=_names(fates[Fate.LEFT_DOWN]),
-                cause="Evict shuts them down, and their run strategy does not start them again.",
+                cause="Evict shuts down VMs on outdated launchers, and the run strategy of these does not start them again.",
                 evidence=_reasons(Fate.LEFT_DOWN, fates[Fate.LEFT_DOWN]),
                 fix=f"Leave {EVICT} out, or set spec.runStrategy: Always in their VirtualMachines, or start them by hand afterwards "
                 "(virtctl start).",
             )
         )
+    return found
+
+
+def _about_refused_evictions(fates: dict[Fate, list[Guest]]) -> list[Finding]:
+    found = []
     if fates[Fate.EVICTION_REFUSED]:
         found.append(
             finding(

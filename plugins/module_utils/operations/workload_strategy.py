@@ -109,10 +109,13 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
 def asked_of(params: Params) -> Asked | None:
     """What is wanted; None when the strategy is to be removed."""
     size, interval = params["batch_eviction_size"], params["batch_eviction_interval"] or None
+    for option, value, least in (("batch_eviction_size", size, 1), ("list_vms", params["list_vms"], 0)):
+        if value is not None and not least <= value <= LARGEST:
+            raise InvalidOption(f"{option}: {value} is not a number from {least} to {LARGEST}. Nothing was done.")
     if params["state"] == "absent":
         parts = {"methods": params["methods"], "batch_eviction_size": size, "batch_eviction_interval": interval}
         for option, value in parts.items():
-            if value is not None:
+            if value not in (None, []):
                 raise InvalidOption(
                     f"{option}: state: absent removes the whole strategy, so leave {option} out; or ask for state: present. "
                     "Nothing was done."
@@ -122,9 +125,6 @@ def asked_of(params: Params) -> Asked | None:
         raise InvalidOption(
             f"methods: it is missing. Give a list of {' and '.join(METHODS)}, or an empty one for no method. Nothing was done."
         )
-    for option, value, least in (("batch_eviction_size", size, 1), ("list_vms", params["list_vms"], 0)):
-        if value is not None and not least <= value <= LARGEST:
-            raise InvalidOption(f"{option}: {value} is not a number from {least} to {LARGEST}. Nothing was done.")
     return Asked(tuple(dict.fromkeys(params["methods"])), size, _duration(interval) if interval else None)
 
 

@@ -416,6 +416,7 @@ STRATEGY: dict[str, Callable[[World], None]] = {
     "refused-leaves-down": strategy(
         "Evict", a=vm("a", run_strategy="Manual"), b=vm("b", run_strategy="RerunOnFailure")
     ),
+    "refused-destroys-after-the-next-upgrade": strategy("Evict", a=vm("lone", run_strategy=None, outdated=False)),
     "refused-destroys": strategy("Evict", a=vm("lone", run_strategy=None)),
     "refused-one-node": strategy(*BOTH, a=some_vms, b=one_node),
     "refused-gate-off": lambda world: (hop("v0.55.2", "v0.56.1")(world), options(methods=["LiveMigrate"])(world)),  # type: ignore[dict-item]

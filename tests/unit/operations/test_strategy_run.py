@@ -110,7 +110,7 @@ def test_a_change_is_predicted_rehearsed_and_written_once(
 def test_an_empty_strategy_that_virt_operator_writes_back_is_none(run: Run, left_behind: t.Any) -> None:
     if left_behind != "none":
         run.world.kubevirt["spec"]["workloadUpdateStrategy"] = left_behind
-    for options in ({"state": "absent", "methods": None}, {"methods": []}):
+    for options in ({"state": "absent", "methods": None}, {"state": "absent"}, {"methods": []}):
         assert not run(**options).changed
 
 
@@ -239,9 +239,10 @@ WRONG: list[tuple[Object, str]] = [
     ({"batch_eviction_size": 0}, "batch_eviction_size: 0 is not a number from 1 to"),
     ({"batch_eviction_size": 2**31}, "batch_eviction_size: 2147483648 is not a number from 1 to"),
     ({"list_vms": -1}, "list_vms: -1 is not a number from 0 to"),
+    ({"list_vms": -1, "state": "absent"}, "list_vms: -1 is not a number from 0 to"),
     ({"batch_eviction_interval": "60"}, "batch_eviction_interval: '60' is not a duration"),
     ({"batch_eviction_interval": "0s"}, "batch_eviction_interval: '0s' is no time between batches"),
-    ({"state": "absent"}, "methods: state: absent removes the whole strategy"),
+    ({"state": "absent", "methods": ["Evict"]}, "methods: state: absent removes the whole strategy"),
     ({"state": "absent", "methods": None, "batch_eviction_size": 5}, "batch_eviction_size: state: absent removes"),
     ({"accept": ["workloads.nothing"]}, "accept: 'workloads.nothing' is no finding id"),
 ]
