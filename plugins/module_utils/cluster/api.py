@@ -32,7 +32,7 @@ from .errors import (
     Unauthorized,
     Unreachable,
 )
-from .patience import PATIENCE, Patience, is_unclear
+from .patience import LAST_PATIENCE, PATIENCE, Patience, is_away
 
 try:
     import urllib3
@@ -115,6 +115,7 @@ class Api:
         self._clock = clock
         self._answered = False
         self._logged_in = False
+        self._away_since: float | None = None
         self._written_versions: dict[str, int] = {}
 
     def get(self, path: str) -> Json:
@@ -234,7 +235,7 @@ class Api:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": seconds,
         }
-        response = self._send("GET", path, query, timeout=(CONNECT_TIMEOUT, seconds + WATCH_GRACE), stream=True)
+        response = self._send("GET", path, query, timeout=(CONNECT_TIMEOUT, seconds + WATCH_GRACE))
         if response.status >= 400:
             raise _error("GET", path, response.status, response.read(decode_content=True))
         return Watching(response, path)
@@ -282,31 +283,40 @@ class Api:
         data = json.dumps(body).encode()
 
         def once(left: float) -> Json:
-            if not rehearse:
-                self.guard()
             return self._once(method, path, query or {}, left, body=data, content_type=content_type)
 
         patience = self._patience(PATIENCE, repeatable=repeatable or rehearse)
         try:
-            answer = self._repeated(once, patience)
+            answer = self._repeated(once, patience, before=(lambda: None) if rehearse else self.guard)
         except ClusterError as error:
-            error.in_doubt = not rehearse and (patience.in_doubt or is_unclear(error))
+            error.in_doubt = patience.in_doubt and not rehearse
             raise
         if not rehearse:
             self._remember(answer)
         return answer
 
     def _patience(self, seconds: float, *, repeatable: bool) -> Patience:
+        """With a server that has been away for long, every further request does not wait for as long again."""
+        if self._away_since is not None:
+            seconds = min(seconds, max(self._away_since + PATIENCE - self._clock.now(), LAST_PATIENCE))
         return Patience(self._clock, 0.0 if self.hurried else seconds, repeatable=repeatable)
 
-    def _repeated(self, once: Callable[[float], Json], patience: Patience) -> Json:
-        while True:  # bear() raises the error when the patience ends
+    def _repeated(
+        self, once: Callable[[float], Json], patience: Patience, *, before: Callable[[], None] = lambda: None
+    ) -> Json:
+        answer: Json | None = None
+        while answer is None:  # bear() raises the error when the patience ends
+            before()
             try:
-                return once(patience.left)
+                answer = once(patience.left)
             except ClusterError as error:
-                if not self._may_pass(error):
-                    raise
-                patience.bear(error)
+                if not is_away(error):
+                    self._away_since = None
+                elif self._away_since is None:
+                    self._away_since = self._clock.now()
+                patience.bear(error, may_pass=self._may_pass(error))
+        self._away_since = None
+        return answer
 
     def _may_pass(self, error: ClusterError) -> bool:
         """An address that never answered is a wrong one, and so is a login that was never taken: that is said at once."""
@@ -317,15 +327,37 @@ class Api:
     def _once(self, method: str, path: str, query: Mapping[str, t.Any], left: float, **how: t.Any) -> Json:
         left = max(left, HURRIED_TIMEOUT)
         timeout = (min(CONNECT_TIMEOUT, left), min(READ_TIMEOUT, left))
+        ends = self._clock.now() + left
         response = self._send(method, path, query, timeout=timeout, **how)
+        data = self._body(response, ends)
+        if response.status == 400 and b"HTTP request to an HTTPS server" in data:
+            raise Unreachable(
+                f"The API server {self.endpoint} answers only to https. Write its address (host, or server in the kubeconfig) with "
+                "https://."
+            )
         try:
-            answer = _answer(method, path, response.status, response.data)
+            answer = _answer(method, path, response.status, data)
         except ApiError as error:
             self._answered = True
             error.retry_after = response.headers.get("Retry-After")
             raise
         self._answered = self._logged_in = True
         return answer
+
+    def _body(self, response: t.Any, ends: float) -> bytes:
+        """All of an answer. The read timeout starts anew with each byte, so it alone does not end one that trickles."""
+        pieces = []
+        try:
+            if not hasattr(response, "read1"):  # urllib3 1
+                return t.cast(bytes, response.data)
+            while piece := response.read1(1 << 16):
+                pieces.append(piece)
+                if self._clock.now() > ends:
+                    response.close()
+                    raise Unreachable(self._why_unreachable(TimeoutError("its answer came too slowly")))
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(self._why_unreachable(error)) from error
+        return b"".join(pieces)
 
     def _remember(self, written: Json) -> None:
         metadata = written.get("metadata", {})
@@ -364,7 +396,6 @@ class Api:
         accept: str = "application/json",
         body: bytes | None = None,
         content_type: str = "",
-        stream: bool = False,
     ) -> t.Any:
         login = self._current_login()
         headers = urllib3.HTTPHeaderDict()
@@ -382,16 +413,11 @@ class Api:
                 body=body,
                 headers=headers,
                 timeout=urllib3.Timeout(connect=connect, read=read),
-                preload_content=not stream,
+                preload_content=False,
                 retries=False,
             )
         except urllib3.exceptions.HTTPError as error:
             raise (NotSent if _was_not_sent(error) else Unreachable)(self._why_unreachable(error)) from error
-        if response.status == 400 and not stream and b"HTTP request to an HTTPS server" in response.data:
-            raise Unreachable(
-                f"The API server {self.endpoint} answers only to https. Write its address (host, or server in the kubeconfig) with "
-                "https://."
-            )
         if response.status == 401 and login is self._login:
             self._login_is_old = True
         return response
@@ -472,14 +498,14 @@ def _was_not_sent(error: Exception) -> bool:
 def _answer(method: str, path: str, status: int, data: bytes) -> Json:
     if status >= 400:
         raise _error(method, path, status, data)
-    try:
+    with contextlib.suppress(ValueError):
         answer = json.loads(data)
-    except ValueError as error:
-        raise Unreachable(
-            f"{method} {path} was answered with something that is not JSON ({data[:80]!r}). "
-            "Is this address a Kubernetes API server, or a proxy or login page in front of it?"
-        ) from error
-    return t.cast(Json, answer)
+        if isinstance(answer, dict):
+            return answer
+    raise Unreachable(
+        f"{method} {path} was answered with something that is not JSON ({data[:80]!r}). "
+        "Is this address a Kubernetes API server, or a proxy or login page in front of it?"
+    )
 
 
 def _error(method: str, path: str, status: int, data: bytes) -> ApiError:

@@ -16,6 +16,8 @@ from .errors import ApiError, AuthError, ClusterError, NotSent, OldAnswer, Unaut
 
 PATIENCE = 120.0
 """Seconds for all attempts of one request together."""
+LAST_PATIENCE = 10.0
+"""Seconds for a request to a server that has been away for longer than ``PATIENCE`` already."""
 LOGIN_PATIENCE = 30.0
 """Seconds for a new token or certificate to come, after a login is not taken any more."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
@@ -50,12 +52,12 @@ class Patience:
         """Seconds until the end."""
         return max(self._ends - self._clock.now(), 0.0)
 
-    def bear(self, error: ClusterError) -> None:
-        """Pause until the next attempt; raises ``error`` where there is to be none."""
+    def bear(self, error: ClusterError, *, may_pass: bool = True) -> None:
+        """Pause until the next attempt; raises ``error`` where there is to be none, because it cannot pass or the patience ends."""
         self._attempts += 1
         self.in_doubt = self.in_doubt or is_unclear(error)
         pause = _pause(self._attempts, error)
-        if self._clock.now() + pause >= self._end_after(error):
+        if not may_pass or self._clock.now() + pause >= self._end_after(error):
             raise error
         self._clock.pause(pause)
 
@@ -76,6 +78,13 @@ def is_unclear(error: ClusterError) -> bool:
     return isinstance(error, Unreachable) and not isinstance(error, NotSent)
 
 
+def is_away(error: ClusterError) -> bool:
+    """Whether it is the server that does not answer, or nothing but that it cannot."""
+    if isinstance(error, ApiError):
+        return error.status in BUSY and not error.of_webhook
+    return isinstance(error, Unreachable)
+
+
 def _was_not_done(error: ClusterError) -> bool:
     """It passes by itself, and nothing was stored, so that every request may be sent again.
 
@@ -86,7 +95,7 @@ def _was_not_done(error: ClusterError) -> bool:
 
 
 def _passes(error: ClusterError) -> bool:
-    return isinstance(error, (Unreachable, OldAnswer)) or (isinstance(error, ApiError) and error.status in BUSY)
+    return is_away(error) or isinstance(error, OldAnswer)
 
 
 def _pause(attempt: int, error: ClusterError) -> float:

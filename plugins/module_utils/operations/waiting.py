@@ -77,9 +77,9 @@ def wait_for(
 ) -> Waited:
     """Look at every change until it is done, failed, or one of the clocks has run out.
 
-    None of it is believed of a picture that only looks quiet: before ``done``, ``failed`` or ``stalled`` everything is listed once more.
-    While the picture is old, nothing is done and nothing has failed; only the clocks run. The deadline does not cut off a hold that has begun. Where the
-    wait is is told as ``Teller`` says.
+    None of it is believed of a picture that only looks quiet: before ``done``, ``failed`` or ``stalled`` everything is listed once
+    more. While the picture is old, nothing is done and nothing has failed; only the clocks run. The deadline does not cut off a hold
+    that has begun. Where the wait is is told as ``Teller`` says.
     """
     started = moved = clock.now()
     done_since: float | None = None

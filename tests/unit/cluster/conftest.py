@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import typing as t
@@ -47,9 +48,11 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or each answer waits for the client's acknowledgement of its head
 
             def do_GET(self) -> None:
-                server._serve(self)
+                with contextlib.suppress(ConnectionError):  # the client has gone
+                    server._serve(self)
 
             do_PATCH = do_POST = do_PUT = do_DELETE = do_GET
 

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import json
 import typing as t
+from types import SimpleNamespace
 
 import pytest
 import urllib3
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api import (
+    CONNECT_TIMEOUT,
+    HURRIED_TIMEOUT,
     PAGE,
+    READ_TIMEOUT,
+    WATCH_GRACE,
     Api,
     Login,
     WriteInCheckMode,
 )
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import (
     ApiError,
+    ClusterError,
     Conflict,
     Expired,
     Forbidden,
@@ -29,6 +36,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors 
     Unreachable,
 )
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.patience import (
+    LAST_PATIENCE,
     LOGIN_PATIENCE,
     LONGEST_PAUSE,
     LONGEST_RETRY_AFTER,
@@ -132,13 +140,45 @@ class TestReading:
             api.get("/x")
         assert 10 < len(server.asked) < 60
 
+    def test_a_server_that_stays_away_is_not_waited_for_as_long_again(
+        self, api: Api, server: Server, clock: QuickClock
+    ) -> None:
+        server.answer(POD).reset()
+        api.get("/x")
+        for least, most in ((LAST_PATIENCE, PATIENCE), (0, LAST_PATIENCE + LONGEST_PAUSE), (0, LAST_PATIENCE)):
+            started = clock.now()
+            with pytest.raises(Unreachable):
+                api.get("/x")
+            assert least < clock.now() - started <= most
+        server.answers[:] = []
+        server.answer(POD).reset()
+        api.get("/x")
+        started = clock.now()
+        with pytest.raises(Unreachable):
+            api.get("/x")
+        assert clock.now() - started > LAST_PATIENCE, "it was back in between"
+
     def test_an_address_that_never_answered_is_told_at_once(self, api: Api, server: Server, clock: QuickClock) -> None:
         server.reset()
         with pytest.raises(Unreachable):
             api.get("/x")
         assert (len(server.asked), clock.pauses) == (1, [])
 
-    @pytest.mark.parametrize("body", [b"<html>Log in</html>", b"", b"ok \xff"])
+    def test_an_answer_that_trickles_is_given_up(self, server: Server) -> None:
+        class Passing(Clock):
+            seconds = 0.0
+
+            def now(self) -> float:
+                self.seconds += 20
+                return self.seconds
+
+        server.answer([b" "] * 100 + [b"{}"])
+        with urllib3.PoolManager() as pool:
+            api = Api(pool, server.endpoint, list, check_mode=False, clock=Passing())
+            with pytest.raises(Unreachable, match="came too slowly"):
+                api.get("/x")
+
+    @pytest.mark.parametrize("body", [b"<html>Log in</html>", b"", b"ok \xff", b"null", b"[]"])
     def test_something_else_than_an_api_server(self, api: Api, server: Server, clock: QuickClock, body: bytes) -> None:
         server.answer(body)
         with pytest.raises(Unreachable, match=r"not JSON.*Kubernetes API server, or a proxy"):
@@ -247,14 +287,21 @@ class TestWriting:
         api.apply("/x", POD, rehearse=True)
         assert asked == [0, 1]
 
-    def test_what_the_guard_says_ends_the_write(self, api: Api, server: Server) -> None:
+    @pytest.mark.parametrize(
+        "error",
+        [Conflict("PUT", "/lease", 409, "Conflict", "another run holds it"), Unreachable("another run holds it")],
+    )
+    def test_what_the_guard_says_ends_the_write(self, api: Api, server: Server, error: ClusterError) -> None:
+        server.answer({})
+        api.get("/known")
+
         def guard() -> None:
-            raise Conflict("PUT", "/lease", 409, "Conflict", "another run holds it")
+            raise error
 
         api.guard = guard
-        with pytest.raises(Conflict, match="another run holds it") as caught:
-            api.apply("/x", POD)
-        assert (server.asked, caught.value.in_doubt) == ([], False)
+        with pytest.raises(type(error), match="another run holds it") as caught:
+            PATCH_WITH_TEST(api)
+        assert (len(server.asked), caught.value.in_doubt) == (1, False)
 
     @pytest.mark.parametrize("rehearse", [False, True])
     def test_in_check_mode_nothing_is_sent(self, checking: Api, server: Server, rehearse: bool) -> None:
@@ -330,7 +377,8 @@ def test_what_is_sent_again_after_what(api: Api, server: Server, clock: QuickClo
     except ApiError as error:
         assert (again, str(error.status)) == (False, end)
         assert error.in_doubt == (
-            (call in WITHOUT_PRECONDITION and error.status >= 500) or (end == "501" and call not in ("get", "rehearsal"))
+            (call in WITHOUT_PRECONDITION and error.status >= 500)
+            or (end == "501" and call not in ("get", "rehearsal"))
         )
     except Unreachable as error:
         assert (again, end in UNCLEAR, error.in_doubt) == (False, True, True)
@@ -453,6 +501,61 @@ class TestHurried:
         with pytest.raises((ApiError, Unreachable)):
             CALLS[call](api)
         assert (len(server.asked), clock.pauses) == (2, [])
+
+
+class TestTimeouts:
+    """A server that hangs is noticed, and no attempt goes on after the patience has ended."""
+
+    class Hanging:
+        """A pool whose server takes each request and does not answer within the timeout."""
+
+        def __init__(self, clock: QuickClock, answers: int = 0) -> None:
+            self.clock = clock
+            self.answers = answers
+            self.timeouts: list[tuple[float, float]] = []
+
+        def request(self, _method: str, _url: str, *, timeout: t.Any, **_options: t.Any) -> t.Any:
+            self.timeouts.append((timeout.connect_timeout, timeout._read))
+            if len(self.timeouts) <= self.answers:
+                return SimpleNamespace(status=200, headers={}, data=b"{}")
+            self.clock.pauses.append(timeout._read)
+            raise urllib3.exceptions.ReadTimeoutError(t.cast(t.Any, None), "/x", "Read timed out.")
+
+    def hanging(self, clock: QuickClock) -> tuple[Api, Hanging]:
+        pool = self.Hanging(clock, answers=1)
+        api = Api(pool, "https://api.example", list, check_mode=False, clock=clock)
+        api.get("/known")
+        return api, pool
+
+    @pytest.mark.parametrize("call", ["get", "patch with a test", "rehearsal"])
+    def test_all_attempts_together_stay_within_the_patience(self, clock: QuickClock, call: str) -> None:
+        api, pool = self.hanging(clock)
+        with pytest.raises(Unreachable, match="timed out"):
+            CALLS[call](api)
+        assert pool.timeouts[:2] == [(CONNECT_TIMEOUT, READ_TIMEOUT)] * 2
+        assert sum(clock.pauses) <= PATIENCE + 1
+        assert len(pool.timeouts) > 3
+
+    def test_a_write_without_a_precondition_is_sent_once(self, clock: QuickClock) -> None:
+        api, pool = self.hanging(clock)
+        with pytest.raises(Unreachable) as caught:
+            APPLY(api)
+        assert (len(pool.timeouts), caught.value.in_doubt) == (2, True)
+
+    def test_a_watch_that_is_silent_for_longer_than_it_should_last(self, clock: QuickClock) -> None:
+        api, pool = self.hanging(clock)
+        with pytest.raises(Unreachable):
+            api.watch("/x", resource_version="7", seconds=60)
+        assert pool.timeouts[-1] == (CONNECT_TIMEOUT, 60 + WATCH_GRACE)
+
+    def test_in_a_hurry(self, clock: QuickClock) -> None:
+        api, pool = self.hanging(clock)
+        api.hurried = True
+        for call in CALLS.values():
+            with pytest.raises(Unreachable):
+                call(api)
+        assert set(pool.timeouts[1:]) == {(HURRIED_TIMEOUT, HURRIED_TIMEOUT)}
+        assert len(pool.timeouts) == 1 + len(CALLS)
 
 
 def versioned(version: str, uid: str = "u") -> dict[str, t.Any]:

@@ -12,7 +12,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster import watch
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import Expired, Forbidden, Unreachable
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import (
+    ApiError,
+    Expired,
+    Forbidden,
+    Unreachable,
+)
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.watch import Picture, Source
 
 Event = tuple[str, dict[str, t.Any]]
@@ -44,7 +49,10 @@ class Changes:
 
 
 class Collections:
-    """The two calls of an Api that a picture makes, per path: one list after the other, one watch after the other."""
+    """The two calls of an Api that a picture makes, per path: one list after the other, one watch after the other.
+
+    A list is the names that it has, if wanted with its version in front: ``["9", "a"]``.
+    """
 
     def __init__(self) -> None:
         self.lists: dict[str, list[list[str] | Exception]] = {"/pods": [["a"]], "/nodes": [["n"]]}
@@ -55,6 +63,8 @@ class Collections:
         names = self._next(self.lists[path])
         if isinstance(names, Exception):
             raise names
+        if names and names[0].isdigit():
+            return [item(name) for name in names[1:]], names[0]
         return [item(name) for name in names], f"list of {','.join(names)}"
 
     def watch(self, path: str, *, resource_version: str, seconds: int, label_selector: str) -> Changes:
@@ -71,6 +81,7 @@ class Collections:
 def collections(monkeypatch: pytest.MonkeyPatch) -> Collections:
     monkeypatch.setattr(watch, "PAUSE_AFTER_ERROR", 0.0)
     monkeypatch.setattr(watch, "LIST_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "PAUSE_BETWEEN_WATCHES", 0.0)
     return Collections()
 
 
@@ -102,6 +113,9 @@ def raising(error: Exception) -> Callable[[], Changes]:
         lambda: Changes(RuntimeError("the credentials' command failed")),
         lambda: Changes(("ADDED", {"metadata": {}})),
         raising(Forbidden("GET", "/pods", 403, "Forbidden", "no")),
+        raising(ApiError("GET", "/pods", 405, "MethodNotAllowed", "no")),
+        raising(ApiError("GET", "/pods", 401, "Unauthorized", "no")),
+        raising(ApiError("GET", "/pods", 503, "ServiceUnavailable", "no")),
         raising(OSError("no such token file")),
     ],
     ids=[
@@ -110,6 +124,9 @@ def raising(error: Exception) -> Callable[[], Changes]:
         "an error of another kind",
         "an event without a version",
         "forbidden",
+        "not possible",
+        "not logged in",
+        "busy",
         "refused otherwise",
     ],
 )
@@ -152,11 +169,95 @@ def test_what_ails_one_source_is_not_forgotten_when_another_one_changes(collecti
         assert picture.trouble == "It broke."
 
 
-def test_a_server_that_ends_every_watch_at_once_is_not_flooded(collections: Collections) -> None:
-    collections.watches["/pods"] = [lambda: Changes(ends=True)]
+class Pauses(threading.Event):
+    """Remembers what a picture waits for, and ends it after so many pauses."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.made: list[float] = []
+        self._most = most
+        self.over = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.made.append(timeout or 0.0)
+        if len(self.made) >= self._most:
+            self.set()
+            self.over.set()
+        return self.is_set()
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (lambda: Changes(ends=True), [2, 4, 8, 10, 10]),
+        (lambda: Changes(Expired("WATCH", "/pods", 410, "Expired", "too old")), [1, 1, 1, 1, 1]),
+        (raising(Unreachable("It broke.")), [2, 2, 2, 2, 2]),
+        (raising(Forbidden("GET", "/pods", 403, "Forbidden", "no")), [10, 10, 10, 10, 10]),
+        (raising(ApiError("GET", "/pods", 405, "MethodNotAllowed", "no")), [10, 10, 10, 10, 10]),
+    ],
+    ids=["ends at once", "too old at once", "breaks at once", "forbidden", "not possible"],
+)
+def test_a_server_whose_watches_end_at_once_is_not_flooded(end: Callable[[], Changes], expected: list[float]) -> None:
+    collections, pauses = Collections(), Pauses(most=5)
+    collections.watches["/pods"] = [end]
+    picture = Picture(t.cast(t.Any, collections), [POD])
+    picture._stop = pauses
+    with picture:
+        assert pauses.over.wait(10)
+    assert pauses.made == expected
+    assert len(collections.watched_from) == 5
+
+
+def test_a_watch_goes_on_from_the_last_bookmark(collections: Collections) -> None:
+    collections.lists["/pods"] = [["5", "a"]]
+    collections.watches["/pods"] = [
+        lambda: Changes(("ADDED", item("b", "6")), ("BOOKMARK", {"metadata": {"resourceVersion": "9"}}), ends=True),
+        lambda: Changes(("ADDED", item("c", "10"))),
+    ]
     with Picture(t.cast(t.Any, collections), [POD]) as picture:
-        picture.changed(0.2)
-    assert len(collections.watched_from) == 1
+        until(picture, lambda: names(picture) == ["a", "b", "c"])
+    assert collections.watched_from == [("/pods", "5"), ("/pods", "9")]
+
+
+class TestNothingOlderIsTakenIn:
+    """API servers lag behind each other, and events wait in a queue while everything is listed."""
+
+    def test_of_a_list(self, collections: Collections) -> None:
+        collections.lists["/pods"] = [["9", "a", "b"], ["7", "a"], ["10", "c"]]
+        collections.watches["/pods"] = [raising(Unreachable("It broke.")), Changes]
+        with Picture(t.cast(t.Any, collections), [POD]) as picture:
+            until(picture, lambda: "lags behind" in picture.trouble)
+            assert names(picture) == ["a", "b"]
+            picture.look_again()
+            until(picture, lambda: names(picture) == ["c"])
+            assert picture.trouble == ""
+
+    def test_of_events_that_a_list_has_overtaken(self, collections: Collections) -> None:
+        collections.lists["/pods"] = [["5", "a"], ["8", "b"]]
+        collections.watches["/pods"] = [
+            lambda: Changes(("DELETED", item("a", "6")), ("ADDED", item("a", "7")), ("ADDED", item("c", "9")))
+        ]
+        with Picture(t.cast(t.Any, collections), [POD]) as picture:
+            picture.look_again()
+            assert names(picture) == ["b"]
+            until(picture, lambda: names(picture) == ["b", "c"])
+
+
+class TestLookingAgain:
+    def test_shows_what_no_watch_has_told(self, collections: Collections) -> None:
+        collections.lists |= {"/pods": [["a"], ["b"]], "/nodes": [["n"], ["m"]]}
+        with Picture(t.cast(t.Any, collections), [POD, NODE]) as picture:
+            assert (names(picture), names(picture, "nodes")) == (["a"], ["n"])
+            picture.look_again()
+            assert (names(picture), names(picture, "nodes")) == (["b"], ["m"])
+
+    def test_where_that_fails_the_picture_says_that_it_is_old(self, collections: Collections) -> None:
+        collections.lists["/pods"] = [["a"], Unreachable("It broke."), ["b"]]
+        with Picture(t.cast(t.Any, collections), [POD, NODE]) as picture:
+            picture.look_again()
+            assert (names(picture), picture.trouble) == (["a"], "It broke.")
+            picture.look_again()
+            assert (names(picture), picture.trouble) == (["b"], "")
 
 
 def test_a_first_list_that_fails_ends_the_run(collections: Collections) -> None:
