@@ -33,8 +33,8 @@ def migration(phase: str = "Failed", **status: t.Any) -> Object:
 
 
 def test_our_migration_says_whence_and_whither_and_is_known_again() -> None:
-    made = migrations.migration_for(vmi(launcherContainerImageVersion=OLD), "0a1b")
-    assert made["metadata"].pop("generateName") == migrations.NAME_PREFIX
+    made = migrations.migration_for(vmi(launcherContainerImageVersion=OLD), "0a1b", "77")
+    assert made["metadata"]["name"] == f"{migrations.NAME_PREFIX}77"
     assert made["spec"] == {"vmiName": "db"}
     assert migrations.moved_by(made) == "prod/db"
     assert migrations.origin_of(made) == OLD
