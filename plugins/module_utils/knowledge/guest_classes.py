@@ -58,12 +58,12 @@ class Candidate:
 
     Attributes:
         name: ``namespace/name``.
-        has_agent: Its guest agent is connected, so that more can be verified.
+        shows: Whether it is Ready, and whether its guest agent is connected: the more of it, the more can be verified.
     """
 
     name: str
     guest_class: GuestClass
-    has_agent: bool = False
+    shows: tuple[bool, bool] = (True, False)
 
 
 def class_of(vmi: Object, launcher: str) -> GuestClass:
@@ -92,7 +92,7 @@ def canaries_of(candidates: Iterable[Candidate], proven: Collection[GuestClass],
     open_ones = [one for one in candidates if not _is_proven(one.guest_class, proven)]
     sizes = Counter(one.guest_class for one in open_ones)
     best: dict[GuestClass, Candidate] = {}
-    for one in sorted(open_ones, key=lambda one: (not one.has_agent, one.name)):
+    for one in sorted(open_ones, key=lambda one: (*(not shown for shown in one.shows), one.name)):
         best.setdefault(one.guest_class, one)
     return sorted(best.values(), key=lambda one: (-sizes[one.guest_class], one.guest_class))[:most]
 

@@ -105,13 +105,14 @@ def failure_reason(migration: Object, vmi: Object | None, pods: Iterable[Object]
     return f"KubeVirt gives no reason; its phase is {_phase(migration) or 'not set'}"
 
 
-def not_arrived(vmi: Object, pods: Sequence[Object], *, launcher: str, had_agent: bool) -> list[str]:
+def not_arrived(vmi: Object, pods: Sequence[Object], *, launcher: str, was_ready: bool, had_agent: bool) -> list[str]:
     """What is still missing, after a migration succeeded, until the VM runs well on the new launcher; empty when it does.
 
     Args:
         vmi: The VMI.
         pods: Its launcher pods.
         launcher: The image of KubeVirt's launchers now; empty where that is not known.
+        was_ready: Whether it was Ready before.
         had_agent: Whether its guest agent was connected before.
     """
     missing = []
@@ -123,8 +124,8 @@ def not_arrived(vmi: Object, pods: Sequence[Object], *, launcher: str, had_agent
         missing.append("virt-controller does not know its launcher yet")
     elif launcher and image != launcher:
         missing.append(f"its launcher is {image}, not {launcher}")
-    if condition_of(vmi, "Ready") != "True":
-        missing.append("the VMI is not Ready")
+    if was_ready and condition_of(vmi, "Ready") != "True":
+        missing.append("it is not Ready, as it was before")
     if had_agent and condition_of(vmi, "AgentConnected") != "True":
         missing.append("its guest agent is not connected, as it was before")
     return missing

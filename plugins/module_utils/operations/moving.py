@@ -41,6 +41,7 @@ class Flight:
         node: Where it set off.
         migration: The migration's namespace/name.
         began: When it began for us, in seconds of the clock.
+        was_ready: It was Ready before.
         had_agent: Its guest agent was connected before.
         landed: When its migration succeeded.
     """
@@ -49,6 +50,7 @@ class Flight:
     node: str
     migration: str
     began: float
+    was_ready: bool
     had_agent: bool
     landed: float | None = None
 
@@ -154,7 +156,9 @@ class Mover:
 
     def _follow(self, name: str, migration: str, scene: Scene) -> None:
         vm = scene.vms[name]
-        self._flights[name] = Flight(vm.guest.uid, vm.guest.node, migration, self._clock.now(), vm.has_agent)
+        self._flights[name] = Flight(
+            vm.guest.uid, vm.guest.node, migration, self._clock.now(), vm.is_ready, vm.has_agent
+        )
 
     def _judge(self, scene: Scene) -> None:
         """Take in which flights have ended, and how."""
@@ -183,7 +187,9 @@ class Mover:
             return migrations.failure_reason(migration, vmi, pods)
         if migrations.has_succeeded(migration):
             launcher = scene.surroundings.launcher
-            missing = migrations.not_arrived(vmi, pods, launcher=launcher, had_agent=flight.had_agent)
+            missing = migrations.not_arrived(
+                vmi, pods, launcher=launcher, was_ready=flight.was_ready, had_agent=flight.had_agent
+            )
             if not missing:
                 return ""
             flight.landed = now if flight.landed is None else flight.landed

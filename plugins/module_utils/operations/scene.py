@@ -54,6 +54,7 @@ class Vm:
     guest: Guest
     mark: Mark
     guest_class: GuestClass
+    is_ready: bool
     has_agent: bool
 
     @property
@@ -73,7 +74,7 @@ class Vm:
 
     def as_candidate(self) -> Candidate:
         """As ``canaries_of`` takes it."""
-        return Candidate(self.name, self.guest_class, self.has_agent)
+        return Candidate(self.name, self.guest_class, (self.is_ready, self.has_agent))
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,7 @@ def _vm_of(vmi: Object, around: Surroundings) -> Vm:
         guest=guest,
         mark=mark_of(vmi["metadata"], around.machines.get(f"{guest.namespace}/{guest.keeper_name}")),
         guest_class=class_of(vmi, guest.launcher_image),
+        is_ready=migrations.condition_of(vmi, "Ready") == "True",
         has_agent=migrations.condition_of(vmi, "AgentConnected") == "True",
     )
 

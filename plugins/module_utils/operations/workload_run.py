@@ -145,8 +145,9 @@ class WorkloadRun:
         """
         self._picture.changed(LOOK_AGAIN)
         self._watch_the_clocks(may_rest)
-        while self._picture.trouble:  # nobody could see a VM that runs twice
+        if self._picture.trouble:
             self._tell(self._picture.trouble)
+        while self._picture.trouble:  # nobody could see a VM that runs twice
             self._picture.changed(LOOK_AGAIN)
             self._watch_the_clocks(False)
         self._scene = self._take()

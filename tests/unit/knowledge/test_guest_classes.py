@@ -92,8 +92,9 @@ GUESTS = [
     Candidate("prod/b", SMALL),
     Candidate("prod/a", SMALL),
     Candidate("prod/d", BIG),
+    Candidate("prod/0", BIG, (False, True)),
     Candidate("prod/c", OLD),
-    Candidate("prod/e", OLD, has_agent=True),
+    Candidate("prod/e", OLD, (True, True)),
     Candidate("prod/f", SMALL),
 ]
 

@@ -91,7 +91,7 @@ NO_AGENT = [{"type": "Ready", "status": "True"}]
         (vmi(), [], NEW, True, ["0 launcher pods run, not one"]),
         (vmi(launcherContainerImageVersion=OLD), [pod()], NEW, True, [f"its launcher is {OLD}, not {NEW}"]),
         (vmi(launcherContainerImageVersion=""), [pod()], NEW, True, ["virt-controller does not know its launcher yet"]),
-        (vmi(conditions=NOT_READY), [pod()], NEW, True, ["the VMI is not Ready"]),
+        (vmi(conditions=NOT_READY), [pod()], NEW, True, ["it is not Ready, as it was before"]),
         (vmi(conditions=NO_AGENT), [pod()], NEW, True, ["its guest agent is not connected, as it was before"]),
         (vmi(conditions=NO_AGENT), [pod()], NEW, False, []),
     ],
@@ -99,4 +99,10 @@ NO_AGENT = [{"type": "Ready", "status": "True"}]
 def test_a_vm_has_arrived_when_nothing_is_missing(
     guest: Object, pods: list[Object], launcher: str, had_agent: bool, words: list[str]
 ) -> None:
-    assert migrations.not_arrived(guest, pods, launcher=launcher, had_agent=had_agent) == words
+    found = migrations.not_arrived(guest, pods, launcher=launcher, was_ready=True, had_agent=had_agent)
+    assert found == words
+
+
+def test_a_vm_that_was_not_ready_before_need_not_be_afterwards() -> None:
+    guest = vmi(conditions=NOT_READY)
+    assert migrations.not_arrived(guest, [pod()], launcher=NEW, was_ready=False, had_agent=True) == []
