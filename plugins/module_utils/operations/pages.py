@@ -175,7 +175,6 @@ def workload_page(result: Result) -> list[str]:
     lines += _section("No canary for", [*map("  {}".format, result.get("unproven", ()))])
     lines += _section("Failed", [f"  {one['vm']}: {one['reason']}" for one in result.get("failed", ())])
     lines += _section("Left", [*_left(result.get("rest", ()))])
-    lines += _section("To restart", [f"  {one['vm']}" for one in result.get("cold_restart", ())])
     return [*lines, *_findings(result["findings"])]
 
 

@@ -17,7 +17,7 @@ from ..knowledge.split_brain import Double
 from .observe import Facts
 from .outcome import listed
 from .scene import Scene, Vm
-from .workload_plan import TO_MOVE, Wish, marked_and_outdated
+from .workload_plan import TO_MOVE, Wish, marked_and_outdated, vms_in_words
 
 Object = Mapping[str, t.Any]
 
@@ -74,7 +74,7 @@ def left_behind(facts: Facts, rest: Sequence[Left]) -> list[Finding]:
     return [
         finding(
             "workloads.left-behind",
-            object=f"{len(rest)} VMs ({listed(one.vm for one in rest)})",
+            object=f"{vms_in_words(len(rest))} ({listed(one.vm for one in rest)})",
             cause="They still run on an older launcher.",
             evidence="; ".join(f"{one.vm}: {one.reason}" for one in rest[:5]),
             fix=f"The result lists each under rest, with what to do. {rest[0].fix}",
@@ -119,7 +119,7 @@ def split_brain(doubles: Sequence[Double]) -> Finding:
         object=f"VM {first.vmi}",
         cause=f"{len(first.pods)} launcher pods of it run, and no live migration accounts for that.{volumes}{others}",
         evidence=listed(first.pods),
-        fix="Find out in which pod the VM really runs (status.nodeName of the VMI), and end the other one at once: kubectl delete pod "
+        fix="Find out in which pod the VM really runs (status.nodeName of the VMI), and end the other one at once: kubectl delete pod POD "
         f"-n {first.vmi.partition('/')[0]}. Check its disks before anything else is moved.",
     )
 
@@ -141,7 +141,7 @@ def budget_spent(failed: Mapping[str, str], budget: int, facts: Facts, wish: Wis
     return finding(
         "workloads.budget-spent",
         object=listed(f"VM {name}" for name in failed),
-        cause=f"{len(failed)} VMs could not be moved, and failure_budget allows {budget}.",
+        cause=f"{vms_in_words(len(failed))} could not be moved, and failure_budget allows {budget}.",
         evidence="; ".join(f"{name}: {reason}" for name, reason in [*failed.items()][:5]),
         fix=f"Mend what the reasons say, then run this again. The methods stay empty; to set them by hand: {set_command(facts, wish)}",
     )

@@ -162,6 +162,11 @@ def after_of(before: Object | None, wish: Wish, *, withheld: bool) -> Object | N
     return wanted_strategy(before, Asked((), asked.batch_size, asked.batch_interval) if withheld else asked)
 
 
+def vms_in_words(count: int) -> str:
+    """How many VMs."""
+    return f"{count} VM{'s' if count != 1 else ''}"
+
+
 def actions_of(steps: Sequence[Step]) -> list[dict[str, str]]:
     """Steps as modules return them."""
     return [{"action": step.action, "object": step.object, "reason": step.reason} for step in steps]
@@ -204,7 +209,7 @@ def _stages(scene: Scene, wish: Wish, base: int, first: int, canaries: int, *, b
                 if percent < 100
                 else "KubeVirt's own updater does not know the marks on some VMs"
             )
-            steps.append(Step("widen", f"{count} VMs", reason, vms=count, percent=percent))
+            steps.append(Step("widen", vms_in_words(count), reason, vms=count, percent=percent))
             done, left = done + count, left - count
     return steps
 
@@ -212,7 +217,7 @@ def _stages(scene: Scene, wish: Wish, base: int, first: int, canaries: int, *, b
 def _last_ones(last: Sequence[Vm]) -> list[Step]:
     if not last:
         return []
-    return [Step("widen", f"{len(last)} VMs", "they are marked to go last", vms=len(last))]
+    return [Step("widen", vms_in_words(len(last)), "they are marked to go last", vms=len(last))]
 
 
 def _holding(facts: Facts, kubevirt: Object, wish: Wish) -> list[Step]:
@@ -256,7 +261,7 @@ def _following(scene: Scene, wish: Wish, moves: Sequence[Step]) -> list[Step]:
     if rest <= 0:
         return []
     methods = listed(wish.asked.methods)
-    return [Step("follow-updates", f"{rest} VMs", f"until {methods} has moved those that can be moved")]
+    return [Step("follow-updates", vms_in_words(rest), f"until {methods} has moved those that can be moved")]
 
 
 def is_moved_by_kubevirt(vm: Vm, wish: Wish) -> bool:

@@ -39,7 +39,7 @@ from .outcome import Outcome, Report, listed, mistake, phase, told
 from .risk_facts import finding_of_a_gate
 from .scene import Scene, Surroundings, sources
 from .workload_findings import rest_of
-from .workload_plan import Plan, Step, Wish, actions_of, after_of, diff_of, marked_and_outdated, movable
+from .workload_plan import Plan, Step, Wish, actions_of, after_of, diff_of, marked_and_outdated, movable, vms_in_words
 
 LOOK_AGAIN = 1.0
 """Seconds after which the clocks are read again although nothing changed."""
@@ -336,17 +336,19 @@ class WorkloadRun:
         if outcome.failure:
             outcome.actions = actions_of(self._done)
         outcome.changed = bool(self._written or self._mover.asked_for)
+        strategy = self._plan.after
         try:
             facts = observe(self._api, self._facts.cluster)
         except ClusterError:
             outcome.state = "unknown"
         else:
             outcome.state = facts.state
-            outcome.diff = diff_of(facts, self._plan.before, strategy_of(facts.kubevirt or {}))
+            strategy = strategy_of(facts.kubevirt or {})
+            outcome.diff = diff_of(facts, self._plan.before, strategy)
         left = {name for name, vm in scene.vms.items() if vm.is_outdated}
         failed = {**self._mover.failed, **self._failed_later}
         moved = sorted({*before} - left)
-        outcome.extra |= extra_of(scene, self._wish, self._plan, self._rest(), failed, moved, self._minutes())
+        outcome.extra |= extra_of(scene, self._plan, strategy, self._rest(), failed, moved, self._minutes())
 
     def _minutes(self) -> float:
         return (self._clock.now() - self._began) / 60
@@ -359,7 +361,7 @@ class WorkloadRun:
             return "\n".join([*lines, "Nothing was changed."])
         if self._mover.moved:
             moved = sorted(self._mover.moved)
-            lines.append(f"Moved by this run, and well: {len(moved)} VMs ({listed(moved)}).")
+            lines.append(f"Moved by this run, and well: {vms_in_words(len(moved))} ({listed(moved)}).")
         if self._mover.under_way:
             lines.append(f"Under way when it stopped: {listed(self._mover.under_way)}; KubeVirt goes on with these.")
         lines.append(self._how_the_methods_are())
@@ -386,8 +388,8 @@ class WorkloadRun:
 
 def extra_of(
     scene: Scene,
-    wish: Wish,
     plan: Plan,
+    strategy: Mapping[str, t.Any] | None,
     rest: Sequence[workload_findings.Left],
     failed: Mapping[str, str],
     moved: Sequence[str],
@@ -408,7 +410,7 @@ def extra_of(
         "rate": round(len(moved) / minutes, 1) if minutes > 0 else 0.0,
         "rest": [one.as_dict() for one in rest],
         "cold_restart": [{"vm": one.vm, "reason": one.reason} for one in rest if one.restart],
-        "strategy": dict(plan.after or {}),
+        "strategy": dict(strategy or {}),
     }
 
 

@@ -125,7 +125,7 @@ def _move(
     against += _about_doubles(scene)
     outcome.failure = refusal(against, params["accept"]) if plan.steps or scene.doubles else ""
     rest = rest_of(scene, wish, {}, clock.utc(), at_the_end=False)
-    outcome.extra = extra_of(scene, wish, plan, rest, failed={}, moved=(), minutes=0.0)
+    outcome.extra = extra_of(scene, plan, plan.after, rest, failed={}, moved=(), minutes=0.0)
     outcome.findings = [*against, *_about_the_rest(facts, scene, wish, plan, rest)]
     if outcome.failure:
         return

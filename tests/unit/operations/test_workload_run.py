@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.migrations import OURS_LABEL
@@ -21,6 +22,7 @@ from tests.support.moving import KUBEVIRT, MIGRATIONS, NEW, PODS, VMS, Cluster, 
 World = t.Any  # tests/unit/operations/conftest.py
 Object = dict[str, t.Any]
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 CONTROLLER = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-controller"
 GATE = """
 - id: user.storage
@@ -117,7 +119,7 @@ def test_a_canary_then_stages_then_kubevirts_own_updater(run: Run) -> None:
     assert [(one["action"], one["object"]) for one in predicted.actions] == [
         ("hold-workload-updates", "KubeVirt kubevirt/kubevirt"),
         ("canary", "VM prod/vm-00"),
-        ("widen", "1 VMs"),
+        ("widen", "1 VM"),
         ("widen", "8 VMs"),
         ("set-strategy", "KubeVirt kubevirt/kubevirt"),
         ("follow-updates", "30 VMs"),
@@ -501,3 +503,82 @@ def test_options_that_cannot_be_used(run: Run, options: Object, words: str) -> N
     with pytest.raises(InvalidOption, match=words):
         run(**options)
     assert run.cluster.writes == []
+
+
+# Pages
+
+
+def as_planned(run: Run) -> Object:
+    many(run.cluster, 40)
+    run.cluster.add_vm("big", domain={"devices": {}, "cpu": {"cores": 4}})
+    run.cluster.add_vm("local", migratable=False)
+    return {"check_mode": True}
+
+
+def marked(run: Run) -> Object:
+    many(run.cluster, 4)
+    run.cluster.vmi("vm-01")["metadata"]["labels"][MARK] = "skip"
+    run.cluster.vmi("vm-02")["metadata"]["annotations"] = {WINDOW: "22:00-05:00"}
+    run.cluster.vmi("vm-03")["metadata"]["annotations"] = {MARK: "tomorrow"}
+    return {}
+
+
+def with_failures(run: Run) -> Object:
+    names = many(run.cluster, 12)
+    run.cluster.add_vm("local", migratable=False)
+    run.cluster.courses = {names[-1]: "fails"}
+    return {}
+
+
+def refused_twice(run: Run) -> Object:
+    run.cluster.add_pod("stray", run.cluster.add_vm("db", volumes=[{"name": "d", "dataVolume": {"name": "disk"}}]))
+    return {}
+
+
+def stopped_at_the_canary(run: Run) -> Object:
+    many(run.cluster, 5)
+    run.cluster.courses = {"vm-00": "fails"}
+    return {}
+
+
+def stopped_by_the_budget(run: Run) -> Object:
+    names = many(run.cluster, 9)
+    run.cluster.courses = dict.fromkeys(names[1:], "fails")
+    return {"failure_budget": 1}
+
+
+def stopped_late(run: Run) -> Object:
+    many(run.cluster, 5)
+    run.cluster.courses = {"vm-00": "hangs"}
+    return {"wait_timeout": 30}
+
+
+def nothing_to_do(run: Run) -> Object:
+    many(run.cluster, 3, image=NEW)
+    run.set_methods("LiveMigrate")
+    return {}
+
+
+PAGES: dict[str, t.Callable[[Run], Object]] = {
+    "planned": as_planned,
+    "marked": marked,
+    "with-failures": with_failures,
+    "nothing-to-do": nothing_to_do,
+    "refused-split-brain": refused_twice,
+    "stopped-canary": stopped_at_the_canary,
+    "stopped-budget": stopped_by_the_budget,
+    "stopped-late": stopped_late,
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_and_what_is_said_of_a_failure(run: Run, name: str) -> None:
+    outcome = run(**PAGES[name](run))
+    assert bool(outcome.failure) is name.startswith(("refused", "stopped")), outcome.failure
+    page = [*outcome.as_result()["page"], *(["", *outcome.failure.splitlines()] if outcome.failure else [])]
+    assert all("\n" not in line for line in page), "one list item a line"
+    assert "\n".join(page) + "\n" == (GOLDEN / f"workloads-{name}.txt").read_text()
+
+
+def test_every_golden_text_is_of_a_page() -> None:
+    assert {path.stem for path in GOLDEN.glob("workloads-*")} == {f"workloads-{name}" for name in PAGES}
