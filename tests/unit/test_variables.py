@@ -250,7 +250,9 @@ def test_the_table_has_every_option(module: str) -> None:
     assert set(documented_options(module)) <= {row.option for row in ROWS}
 
 
-@pytest.mark.parametrize("module", ["kubevirt_info", "kubevirt_upgrade", "kubevirt_workload_strategy", "kubevirt_workload_update"])
+@pytest.mark.parametrize(
+    "module", ["kubevirt_info", "kubevirt_upgrade", "kubevirt_workload_strategy", "kubevirt_workload_update"]
+)
 def test_the_documentation_describes_the_argument_spec(module: str) -> None:
     spec = argument_spec(module.removeprefix("kubevirt_"))
     documented = documented_options(module)
