@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..cluster.api import Api
 from ..cluster.clock import Clock
@@ -25,7 +25,7 @@ from .options import check_options
 from .outcome import InvalidOption, Outcome, Report, listed, refusal
 from .pages import workload_page
 from .risk_facts import finding_of_a_gate
-from .scene import Scene, scene_of, surroundings_of
+from .scene import Scene, Surroundings, scene_of, surroundings_of
 from .standing_findings import findings_about_owners
 from .strategy_findings import findings_about_the_choice, findings_against_any_strategy
 from .upgrade_wish import running_version
@@ -65,6 +65,29 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 LARGEST = 1_000_000
 
 
+@dataclass(frozen=True)
+class Planned:
+    """What was seen, and what is to be done.
+
+    Attributes:
+        wish: What is asked for, with what this cluster can.
+        against: What speaks against it.
+        outcome: The result, as check mode gives it.
+    """
+
+    facts: Facts
+    wish: Wish
+    surroundings: Surroundings
+    plan: Plan
+    against: list[Finding]
+    outcome: Outcome
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to do, and nothing speaks against it."""
+        return bool(self.plan.steps) and not self.outcome.failure
+
+
 def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Report) -> Outcome:
     """Move the VMs, or say what speaks against it; in the end the asked strategy is set.
 
@@ -87,52 +110,60 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
         return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
+    planned = _planned(api, cluster, wish, gates, params, clock)
+    if planned.has_work and not check_mode:
+        planned = _carried_out(api, planned, gates, params, clock, report)
+    planned.outcome.elapsed = clock.now() - started
+    return planned.outcome
+
+
+def _carried_out(
+    api: Api, planned: Planned, gates: tuple[Gate, ...], params: Params, clock: Clock, report: Report
+) -> Planned:
+    """The plan, carried out."""
+    run = WorkloadRun(
+        api,
+        planned.facts,
+        planned.surroundings,
+        planned.plan,
+        planned.wish,
+        gates,
+        params,
+        planned.outcome,
+        clock,
+        report,
+    )
+    run.run(planned.against)
+    return planned
+
+
+def _planned(api: Api, cluster: Cluster, wish: Wish, gates: tuple[Gate, ...], params: Params, clock: Clock) -> Planned:
+    """The VMs as they are now, and what would be done with them."""
     facts, missing = _at_rest(api, cluster, clock)
     outcome = _outcome(facts)
     against = _against_everything(facts, missing)
-    if against:
+    if facts.kubevirt is None or refusal(against, params["accept"]):
         outcome.findings, outcome.failure = against, refusal(against, params["accept"])
-    if not outcome.failure and facts.kubevirt is not None:
-        _move(api, facts, wish, gates, params, outcome, against, check_mode=check_mode, clock=clock, report=report)
-    outcome.elapsed = clock.now() - started
-    return outcome
-
-
-def _move(
-    api: Api,
-    facts: Facts,
-    wish: Wish,
-    gates: tuple[Gate, ...],
-    params: Params,
-    outcome: Outcome,
-    against: list[Finding],
-    *,
-    check_mode: bool,
-    clock: Clock,
-    report: Report,
-) -> None:
-    """Plan, and where nothing speaks against it and this is no check mode, carry it out."""
+        return Planned(facts, wish, Surroundings(""), Plan(), against, outcome)
     guests = guest_facts_of(api, facts)
     wish = replace(wish, can_migrate=guests.can_migrate)
     surroundings = surroundings_of(api, facts)
     scene = scene_of(api, facts, surroundings)
     plan = plan_of(facts, scene, wish, clock.utc())
-    methods = wish.asked.methods
-    against = [*against, *findings_about_the_choice(facts, guests, methods)]
+    against += findings_about_the_choice(facts, guests, wish.asked.methods)
     if plan.steps:
         found = (finding_of_a_gate(api, gate) for gate in gates)
         against += [*findings_about_owners(facts), *(one for one in found if one)]
     against += _about_doubles(scene)
-    outcome.failure = refusal(against, params["accept"]) if plan.steps or scene.doubles else ""
     rest = rest_of(scene, wish, {}, clock.utc(), at_the_end=False)
     outcome.extra = extra_of(scene, plan, plan.after, rest, failed={}, moved=(), minutes=0.0)
     outcome.findings = [*against, *_about_the_rest(facts, scene, wish, plan, rest)]
-    if outcome.failure:
-        return
-    outcome.changed, outcome.actions = plan.changed, actions_of(plan.steps)
-    outcome.diff = diff_of(facts, plan.before, plan.after)
-    if plan.steps and not check_mode:
-        WorkloadRun(api, facts, surroundings, plan, wish, gates, params, outcome, clock, report).run(against)
+    if plan.steps or scene.doubles:
+        outcome.failure = refusal(against, params["accept"])
+    if not outcome.failure:
+        outcome.changed, outcome.actions = plan.changed, actions_of(plan.steps)
+        outcome.diff = diff_of(facts, plan.before, plan.after)
+    return Planned(facts, wish, surroundings, plan, against, outcome)
 
 
 def _about_the_rest(
