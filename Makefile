@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full unit lint sanity lab-test molecule bench clean
+.PHONY: help demo test test-full unit lint sanity lab-test molecule bench faults clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ molecule: ## The molecule scenarios on the lab (root on Linux, Go)
 
 bench: ## Measure what an upgrade costs, in some 12 minutes (root on Linux, Go); ARGS=--save puts the table into docs/benchmarks.md
 	@tools/bench.sh $(ARGS)
+
+faults: ## Play every fault in every phase of an upgrade, and write docs/fault-matrix.md (root on Linux, Go); ARGS="429" picks some
+	@tools/faults.sh $(ARGS)
 
 clean: ## Remove build/: the virtual environment, the vendored collection, all results
 	rm -rf build .ansible

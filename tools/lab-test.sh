@@ -9,7 +9,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 "$ROOT/tools/needs.sh" lab
-"$ROOT/tools/setup.sh" unit
+"$ROOT/tools/setup.sh" unit faults
 say "Building what the lab lacks (the first time some 15 minutes)."
 python tests/lab build
 if [[ -e ${1:-} ]]; then
@@ -18,4 +18,4 @@ fi
 # These look at the whole machine, so they are alone on it.
 pytest tests/lab "$@" || (($? == 5))
 # These mostly wait for roll-outs, so four at once need no more time than the longest; the longest come first.
-exec pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder --durations 5 tests/cluster tests/contract "$@"
+exec pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder --durations 5 tests/cluster tests/faults tests/contract "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install what the named jobs need into build/: setup.sh run|unit|lint|molecule …
+# Install what the named jobs need into build/: setup.sh run|unit|lint|molecule|faults …
 # Only what is missing or has changed; the second time nothing is done.
 #
 # Copyright the kubevirt.lifecycle maintainers
@@ -49,6 +49,17 @@ install_requirements() {
     stamp "$name" tools/requirements-*.txt tools/constraints.txt
 }
 
+# mitmproxy has an environment of its own, because it wants other versions of what ansible-lint wants too.
+install_mitmproxy() {
+    local venv=$BUILD/venv-faults file=tools/requirements-faults.txt
+    done_for faults "$file" && return
+    say "Installing mitmproxy into build/venv-faults (up to a minute the first time)."
+    rm -rf "$venv"
+    "$VENV/bin/python" -m venv "$venv"
+    "$venv/bin/pip" install -q -r "$file"
+    stamp faults "$file"
+}
+
 vendor_kubernetes_core() {
     done_for kubernetes.core tools/setup.sh && return
     say "Taking kubernetes.core out of the wheel of ansible $ANSIBLE_PACKAGE (51 MB)."
@@ -74,7 +85,10 @@ link_ours() {
 
 make_venv
 for name in "$@"; do
-    install_requirements "$name"
+    case $name in
+        faults) install_mitmproxy ;;
+        *) install_requirements "$name" ;;
+    esac
 done
 vendor_kubernetes_core
 link_ours

@@ -15,6 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .cluster.clock import Clock
 from .cluster.connection import auth_argument_spec, connect, secrets_of
 from .cluster.errors import ClusterError
+from .cluster.interruption import HOW_TO_GO_ON, Interrupted, interruptible
 from .knowledge.expressions import JmespathMissing
 from .operations.outcome import InvalidOption, Outcome, Report, mistake
 from .option_types import with_our_types
@@ -62,6 +63,18 @@ def result_of(
     return outcome.as_result()
 
 
+def result_or_interruption(
+    operation: Operation, params: Mapping[str, t.Any], *, check_mode: bool, report: Report
+) -> dict[str, t.Any]:
+    """As ``result_of``, also when SIGINT or SIGTERM asks for the end; the end of a task's ``timeout`` goes through."""
+    try:
+        with interruptible():
+            return result_of(operation, params, check_mode=check_mode, report=report)
+    except Interrupted as interrupted:
+        report(f"stopped by {interrupted}. {HOW_TO_GO_ON}")
+        return {"failed": True, "msg": f"Stopped by {interrupted}. {HOW_TO_GO_ON}"}
+
+
 def _refuse_blank(params: Mapping[str, t.Any]) -> None:
     for option, value in params.items():
         for text in value if isinstance(value, list) else [value]:
@@ -83,7 +96,7 @@ def run_as_module(argument_spec: Mapping[str, t.Any], operation: Operation) -> N
     """Run ``operation`` with the module's options and end the process with its result."""
     module = _Module(argument_spec=whole_spec(argument_spec), supports_check_mode=True)
     module.no_log_values = hidden_of(module.no_log_values, module.params)
-    result = result_of(operation, module.params, check_mode=module.check_mode, report=module.debug)
+    result = result_or_interruption(operation, module.params, check_mode=module.check_mode, report=module.debug)
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)

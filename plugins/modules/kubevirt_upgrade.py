@@ -21,6 +21,8 @@ description:
   - The workload update methods of the KubeVirt object are emptied before the first change and put back at the end, because
     migrations that race with the roll-out of virt-handler can end virtual machines.
   - A run that was stopped at any point can simply be started again; it goes on from the state of the cluster.
+  - While it works it holds a Lease beside the KubeVirt object, so that two runs do not work on the same cluster. One that a killed run
+    left is taken over after 30 seconds. The user needs create, get, update and delete of C(leases.coordination.k8s.io) in that namespace.
 author:
   - The kubevirt.lifecycle maintainers (@kubevirt)
 extends_documentation_fragment:
@@ -155,6 +157,16 @@ options:
     description: For how long to wait for live migrations that are running before the upgrade starts, in seconds.
     type: int
     default: 600
+  bundle_dir:
+    description:
+      - A directory for a bundle, where the upgrade stops after it has begun. The bundle is a new directory in it, named by the
+        cluster's UID and the time, which only this user can read. It holds the result, the findings as Markdown, the objects, events,
+        versions and nodes, and the ends of the logs of virt-operator and of containers that are not ready. Secrets are removed.
+      - It is written on the machine where the module runs. That is the controller only if the connection is V(local). A relative
+        path begins at the working directory there.
+      - The directory is made if it does not exist, but not those above it. One that cannot be used is an error before the first write.
+      - No bundle is written in check mode, nor where the upgrade is refused before any change.
+    type: path
 seealso:
   - module: kubevirt.lifecycle.kubevirt_info
 """
@@ -183,6 +195,11 @@ EXAMPLES = r"""
     version: v1.8.4
     manifest: /srv/kubevirt/v1.8.4/kubevirt-operator.yaml
     image_registry: registry.example.com/kubevirt
+
+- name: Upgrade, and keep what shows why if it stops on its way
+  kubevirt.lifecycle.kubevirt_upgrade:
+    version: v1.8.4
+    bundle_dir: /var/tmp/kubevirt
 
 - name: Upgrade one cluster of a kubeconfig, and be sure that it is the right one
   kubevirt.lifecycle.kubevirt_upgrade:
@@ -301,6 +318,45 @@ next:
   returned: when the cluster was read
   type: str
   sample: ansible-playbook kubevirt.lifecycle.upgrade -e kubevirt_version=v1.8.4
+failure:
+  description: What made the run fail, small enough to be handed on; empty when it did not.
+  returned: when the cluster was read
+  type: dict
+  contains:
+    id:
+      description: The id of the finding; empty where there is none, such as for a write that the API server rejected.
+      type: str
+    object:
+      description: The object that it is about.
+      type: str
+    cause:
+      description: Why it is so.
+      type: str
+    fix:
+      description: What to do.
+      type: str
+    url:
+      description: The finding's page.
+      type: str
+objects:
+  description:
+    - The objects that show why an upgrade stopped that had begun, the one of the failing finding first; empty elsewhere. These are the
+      KubeVirt object, Deployment virt-operator, operands and pods that are not ready, Jobs that have failed, and the latest events
+      of type Warning in their namespace.
+    - At most 20, each of at most 3000 characters of JSON; C(trimmed) says what is left out of a larger one. Secrets are removed.
+  returned: when the cluster was read
+  type: list
+  elements: dict
+bundle:
+  description: The directory that was written into O(bundle_dir); empty when there is none.
+  returned: when the cluster was read
+  type: str
+  sample: /var/tmp/kubevirt/6b6e7f9e-20260131T021500Z
+unread:
+  description: What could not be read for RV(objects) and RV(bundle), or not be written, and why.
+  returned: when the cluster was read
+  type: list
+  elements: str
 page:
   description: The same for people, as lines of text.
   returned: when the cluster was read

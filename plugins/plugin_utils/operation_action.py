@@ -11,14 +11,13 @@ same machine as the same user; elsewhere, or where a library is missing here, th
 from __future__ import annotations
 
 import os
-import signal
 import time
 import typing as t
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 
 import yaml
 from ansible import constants as C
@@ -36,7 +35,7 @@ try:
     from ansible_collections.kubevirt.lifecycle.plugins.module_utils.module_run import (
         checked_spec,
         hidden_of,
-        result_of,
+        result_or_interruption,
     )
 except ImportError as error:  # beyond an action, an ImportError would end the whole ansible-playbook
     MISSING = str(error)
@@ -46,7 +45,6 @@ else:
 LONGEST_LINE = 300
 LONGEST_HOST = 30
 FILE_OPTIONS = ("kubeconfig", "manifest", "releases", "risks", "gates")
-HOW_TO_GO_ON = "What was done stays done. To go on, run the same again: it starts from the state of the cluster."
 
 Options = dict[str, t.Any]
 
@@ -59,10 +57,6 @@ class Found:
 
     path: str
     is_copy: bool
-
-
-class Interrupted(BaseException):
-    """A signal asked for the end. Not an Exception, so that only ``finally`` sees it on its way."""
 
 
 class OperationAction(ActionBase):
@@ -130,18 +124,11 @@ class OperationAction(ActionBase):
             stack.enter_context(environment(variables))
             result = {"failed": True, "msg": refusal_of(validated, self._task.action)}
             if not validated.error_messages:
-                result = self._result(params, Progress(host, hidden, width, is_silent=self._task.no_log))
+                progress = Progress(host, hidden, width, is_silent=self._task.no_log)
+                run, check_mode = self.operation.run, self._task.check_mode
+                result = result_or_interruption(run, params, check_mode=check_mode, report=progress)
         result = with_names(result, given, options)
         return t.cast(dict[str, t.Any], remove_values({**result, "invocation": {"module_args": params}}, hidden))
-
-    def _result(self, params: Mapping[str, t.Any], progress: Progress) -> dict[str, t.Any]:
-        """What comes out, whatever happens, as a result; the end of the task's ``timeout`` goes through."""
-        try:
-            with interruptible():
-                return result_of(self.operation.run, params, check_mode=self._task.check_mode, report=progress)
-        except Interrupted as interrupted:
-            progress(f"stopped by {interrupted}. {HOW_TO_GO_ON}")
-            return {"failed": True, "msg": f"Stopped by {interrupted}. {HOW_TO_GO_ON}"}
 
     @contextmanager
     def _found(self, path: str) -> Iterator[Found | None]:
@@ -269,25 +256,3 @@ def environment(variables: Mapping[str, t.Any]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """A signal to end raises Interrupted, and further ones cannot cut off what cleans up then.
-
-    By default such a signal ends a worker at once, without any ``finally``.
-    """
-    signals = (signal.SIGINT, signal.SIGTERM)
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        for one in signals:
-            signal.signal(one, signal.SIG_IGN)
-        raise Interrupted(signal.Signals(number).name)
-
-    before = {one: signal.signal(one, interrupt) for one in signals}
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGTERM) is interrupt:
-            for one, handler in before.items():
-                signal.signal(one, handler)

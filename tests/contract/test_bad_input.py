@@ -237,7 +237,7 @@ ROWS: dict[str, list[Wrong]] = {
         wrong("v1.8.44", "is not among the known releases", "did you mean v1.8.4?", manifest=BY_VERSION),
         wrong("v1.8.4", "Your releases file does not offer v1.8.4", "Ask for v1.8.3", releases="only: [v1.8.3]\n"),
         wrong(TO, "Your releases file does not offer v1.8.3", path=["v1.8.3", TO], releases=f"only: [{TO}]\n"),
-        wrong("v1.6.6", "[version.downgrade]", "It runs v1.7.0", "no supported way back"),
+        wrong("v1.6.6", "[version.downgrade]", "It runs v1.7.0", "supports no way back"),
         wrong("v0.16.0", "[version.before-first-supported]", "Ask for v1.7.0 or a later version."),
         wrong("v1.7.0", "[manifest.version-differs]"),
     ],
@@ -328,6 +328,12 @@ ROWS: dict[str, list[Wrong]] = {
         wrong("/nowhere/ca.pem", "No such file"),
         wrong("@folder", "Is not a file"),
         wrong("@empty", "holds no certificate in PEM form"),
+    ],
+    "bundle_dir": [
+        *TEXT,
+        wrong("/nowhere/bundles", "cannot be made, because /nowhere does not exist", "name another"),
+        wrong("nosuch/bundles", "cannot be made"),
+        wrong("@empty", "is not a directory"),
     ],
     "manifest_namespace": [
         *TEXT,
@@ -553,6 +559,17 @@ PLAYBOOKS: list[tuple[str, Json, tuple[str, ...]]] = [
     ("upgrade", {"kubevirt_version": None}, ("kubevirt_version is missing or empty",)),
     ("upgrade", {"kubevirt_version": 1.8}, ("version: '1.8' is not a KubeVirt version", VERSION)),
     ("upgrade", {"kubevirt_version": TO, "kubevirt_hosts": "nosuch"}, ('matches "nosuch"', "kubevirt_clusters")),
+    (
+        "upgrade",
+        {"kubevirt_version": TO, "kubevirt_hooks": {"befor_cluster": "x.yml"}},
+        ('kubevirt_hooks: "befor_cluster" is no hook', "Possible are before_cluster, after_cluster, on_failure"),
+    ),
+    (
+        "upgrade",
+        {"kubevirt_version": TO, "kubevirt_hooks": {"on_failure": "/nowhere/hook.yml"}},
+        ("kubevirt_hooks: on_failure is to be a file of tasks, and there is no file /nowhere/hook.yml",),
+    ),
+    ("upgrade", {"kubevirt_version": TO, "kubevirt_hooks": "x.yml"}, ("kubevirt_hooks: it is not a dictionary",)),
     ("plan", {}, ("kubevirt_version is missing or empty", "-e kubevirt_version=v1.8.4")),
     ("plan", {"kubevirt_version": ""}, ("kubevirt_version is missing or empty",)),
     ("plan", {"kubevirt_version": None}, ("kubevirt_version is missing or empty",)),
@@ -573,5 +590,5 @@ def test_a_playbook(world: World, playbook: str, variables: Json, words: tuple[s
     assert done.returncode != 0
     assert all(word in output.replace('\\"', '"') for word in words), output
     assert "Traceback" not in output
-    if "version is missing" in words[0]:
+    if "version is missing" in words[0] or "kubevirt_hooks" in words[0]:
         assert "Look at KubeVirt" not in output, "the cluster was asked before"

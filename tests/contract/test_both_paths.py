@@ -108,6 +108,8 @@ def test_a_run_that_writes(world: World, play: Play) -> None:
         results[host], progress = compared(played.results[host][0]), progress + played.progress
         world.remove()
         world.install()
+    shown = [[(one["kind"], one["metadata"]["name"]) for one in results[host].pop("objects")] for host in results]
+    assert shown[0] == shown[1] and shown[0], "the objects themselves have other UIDs and times"
     assert results[HERE] == results[ELSEWHERE]
     assert results[HERE]["changed"] and results[HERE]["findings"][0]["id"] == "upgrade.stalled"
     assert all(line.startswith(f"[{HERE}] ") for line in progress)

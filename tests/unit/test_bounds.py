@@ -35,6 +35,14 @@ BOUNDS = {
     ): "each round divides the number, and there are few suffixes",
     ("module_utils/knowledge/paths.py", "_stops"): "each round goes one minor further, and the table of releases ends",
     (
+        "module_utils/operations/lock.py",
+        "Lock._beat",
+    ): "when the lock is left or lost; a daemon thread, and every round waits",
+    (
+        "module_utils/operations/lock.py",
+        "Lock._has_gone",
+    ): "after the seconds that the other run's Lease names, which are bounded",
+    (
         "module_utils/operations/moving.py",
         "Mover.move",
     ): "each round looks at the clocks in WorkloadRun._look(), which raises at the deadline",

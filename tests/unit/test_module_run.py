@@ -11,6 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils import module_run
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import AuthError
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interruption import Interrupted
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import InvalidOption, Outcome
 
 
@@ -50,6 +51,18 @@ def test_a_mistake_of_ours_is_told_as_one(monkeypatch: pytest.MonkeyPatch, error
 def test_the_end_of_a_tasks_timeout_goes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt):  # which is no Exception either
         result(monkeypatch, KeyboardInterrupt())
+
+
+def test_a_signal_is_told_with_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    def operation(*_args: t.Any, **_options: t.Any) -> Outcome:
+        raise Interrupted("SIGTERM")
+
+    monkeypatch.setattr(module_run, "connect", lambda *_args, **_kwargs: "an api")
+    told = module_run.result_or_interruption(operation, {}, check_mode=False, report=said.append)
+    assert told["failed"] and told["msg"].startswith("Stopped by SIGTERM. What was done stays done. To go on")
+    assert said == [f"s{told['msg'][1:]}"]
 
 
 @pytest.mark.parametrize("value", [" ", "\n", ["a", "\t"]])

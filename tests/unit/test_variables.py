@@ -169,6 +169,7 @@ def test_the_table_has_exactly_the_variables_that_a_playbook_reads(name: str) ->
     content = play(name)
     made_here = {*content["vars"], *(task["register"] for task in content.get("tasks", []) if "register" in task)}
     made_here |= {"kubevirt_upgrade_plan", "kubevirt_upgrade_result"}  # by the role
+    made_here |= set(load("playbooks/vars/hooks.yml"))
     contents = [content, *(load(f"playbooks/{file}") for file in content.get("vars_files", []))]
     read = {one for one in variables_of(contents) if one.startswith("kubevirt_")} - made_here
     assert read == {row.playbook_variable for row in ROWS if name in row.playbooks}
@@ -223,11 +224,10 @@ def test_the_default_is_the_same_in_every_place(row: Row) -> None:
         assert f"default('{row.default}' if" in play("upgrade")["vars"]["kubevirt_pattern"]
         assert play("upgrade")["vars"] == play("status")["vars"]
         return
-    if row.playbooks == ("plan",):
-        found["plan.yml"] = next(
-            variable_and_default(text)[1]
-            for text in strings(play("plan")["tasks"])
-            if f"{{ {row.playbook_variable} " in text
+    if row.playbooks in (("plan",), ("upgrade",)):
+        contents = [play(row.playbooks[0])["tasks"], load("playbooks/vars/hooks.yml")]
+        found["playbook"] = next(
+            variable_and_default(text)[1] for text in strings(contents) if f"{{ {row.playbook_variable} " in text
         )
     assert found
     assert {place: value for place, value in found.items() if not same(value, row.default)} == {}

@@ -41,6 +41,7 @@ except ImportError:  # comes with kubernetes; connection.py reports what is miss
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
+PEEK_TIMEOUT = 10.0
 # For cleaning up after a signal.
 HURRIED_TIMEOUT = 1.0
 # The server ends a watch by itself; one that is silent for longer than this afterwards is dead.
@@ -90,7 +91,7 @@ class Api:
     Attributes:
         requests: How many were sent so far.
         guard: Called before every attempt of a write that is no rehearsal; may raise a ClusterError.
-        hurried: True gives every later request a second, and no second attempt: for cleaning up after a signal.
+        hurried: If not 0, the seconds for every later request, which is then sent only once: for cleaning up after a signal.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Api:
         self.endpoint = endpoint
         self.requests = 0
         self.guard: Callable[[], None] = lambda: None
-        self.hurried = False
+        self.hurried = 0.0
         self._login = Login(pool, headers)
         self._log_in_again = log_in_again
         self._login_is_old = False
@@ -135,6 +136,16 @@ class Api:
             return self._read(path)
         except NotFound:
             return None
+
+    def peek(self, path: str, query: Mapping[str, t.Any], *, metadata_only: bool = False) -> bytes:
+        """What is at ``path``, asked for once and for at most ``PEEK_TIMEOUT``: for what a run can do without."""
+        accept = _METADATA_ONLY if metadata_only else "*/*"
+        ends = self._clock.now() + PEEK_TIMEOUT
+        response = self._send("GET", path, query, accept=accept, timeout=(PEEK_TIMEOUT, PEEK_TIMEOUT))
+        data = self._body(response, ends)
+        if response.status >= 400:
+            raise _error("GET", path, response.status, data)
+        return data
 
     def objects(self, path: str, *, label_selector: str = "", metadata_only: bool = False) -> Iterator[Json]:
         """All objects of the collection at ``path``, read in pages of ``PAGE``."""
@@ -325,7 +336,7 @@ class Api:
         return self._answered or not isinstance(error, Unreachable)
 
     def _once(self, method: str, path: str, query: Mapping[str, t.Any], left: float, **how: t.Any) -> Json:
-        left = max(left, HURRIED_TIMEOUT)
+        left = max(left, self.hurried or HURRIED_TIMEOUT)
         timeout = (min(CONNECT_TIMEOUT, left), min(READ_TIMEOUT, left))
         ends = self._clock.now() + left
         response = self._send(method, path, query, timeout=timeout, **how)
@@ -404,7 +415,7 @@ class Api:
         if content_type:
             headers["Content-Type"] = content_type
         url = f"{self.endpoint}{path}" + (f"?{urlencode(query)}" if query else "")
-        connect, read = (HURRIED_TIMEOUT, HURRIED_TIMEOUT) if self.hurried else timeout
+        connect, read = (self.hurried, self.hurried) if self.hurried else timeout
         self.requests += 1
         try:
             response = login.pool.request(

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 import time
-from datetime import datetime, timezone
 
 
 class Clock:
@@ -18,10 +18,14 @@ class Clock:
         """Seconds that only grow, for measuring."""
         return time.monotonic()
 
-    def utc(self) -> datetime:
-        """The date and time of the day, in UTC."""
-        return datetime.now(timezone.utc)
-
     def pause(self, seconds: float) -> None:
         """Let ``seconds`` pass. Callers bound how often."""
         threading.Event().wait(seconds)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Let ``seconds`` pass, or fewer if the event happens; whether it has."""
+        return event.wait(seconds)
+
+    def utc(self) -> datetime.datetime:
+        """The time of day, for people to read. Clocks of two machines differ: never compare it with another one's."""
+        return datetime.datetime.now(datetime.timezone.utc)

@@ -51,7 +51,10 @@ def _blocker(summary: str, acceptable: bool = False) -> Kind:
 
 
 CATALOGUE: dict[str, Kind] = {
+    "cluster.held": _blocker("Another run works on this cluster."),
+    "cluster.lock-lost": _blocker("The run has lost its lock, and may not write any more."),
     "cluster.no-server-side-apply": _blocker("The Kubernetes version has no server-side apply."),
+    "cluster.taken-over": Kind("info", True, "The lock of an earlier run that does not live any more was taken over."),
     "cluster.wrong-uid": _blocker("This is not the cluster that expected_cluster_uid names."),
     "kubernetes.too-new": Kind("warning", True, "Kubernetes is newer than what the wanted version is for."),
     "kubernetes.too-old": _blocker("The wanted version needs a newer Kubernetes.", acceptable=True),
@@ -112,6 +115,10 @@ CATALOGUE: dict[str, Kind] = {
     ),
     "risk.two-pods-for-one-vm": _blocker("A VM that migrates may run twice and lose its disk.", acceptable=True),
     "risk.vms-may-not-start": Kind("warning", True, "VMs may not start after the upgrade."),
+    "upgrade.admission-refused": _blocker("The cluster's admission refuses objects or pods of KubeVirt."),
+    "upgrade.certificate-untrusted": _blocker("A certificate is expired or of an unknown authority, and stays so."),
+    "upgrade.container-not-created": _blocker("A container of KubeVirt cannot be created or started."),
+    "upgrade.crash-loop": _blocker("A container of KubeVirt ends again and again."),
     "upgrade.deployment-failed": _blocker("virt-operator reports that it cannot deploy."),
     "upgrade.environment-set-by-hand": _blocker(
         "The operator's environment names images of another version, and the manifest leaves them.", acceptable=True
@@ -122,16 +129,26 @@ CATALOGUE: dict[str, Kind] = {
     "upgrade.images-in-environment": _blocker(
         "The operator's environment names images, which win over spec.imageTag.", acceptable=True
     ),
+    "upgrade.install-job-failed": _blocker("The Job that works out what to install has failed for good."),
+    "upgrade.install-job-loop": _blocker("What to install is worked out again and again, and cannot be read."),
     "upgrade.makes-hybrid": _blocker("The operator would run images of another version with its own manifests."),
     "upgrade.missing-permissions": _blocker(
         "The running operator lacks permissions that the wanted version needs.", acceptable=True
     ),
+    "upgrade.no-leader": _blocker("virt-operator runs, but none of its pods leads."),
+    "upgrade.node-lost": _blocker("A node is lost, and KubeVirt waits for its virt-handler."),
+    "upgrade.operator-lacks-rights": _blocker("virt-operator lacks a permission of its own."),
     "upgrade.pinned": Kind("info", True, "spec.imageTag or spec.imageRegistry pins KubeVirt's version or registry."),
     "upgrade.pull-secret-missing": Kind("warning", True, "A secret for pulling images is named and does not exist."),
+    "upgrade.quota-exceeded": _blocker("A quota leaves no room for pods of KubeVirt."),
     "upgrade.rbac-escalation": _blocker("virt-operator cannot grant permissions that it does not have."),
     "upgrade.stalled": _blocker("Nothing moved for longer than stall_timeout."),
+    "upgrade.stored-version-dropped": _blocker("A CRD lacks a version in which its objects may be stored."),
     "upgrade.timeout": _blocker("The hop was not done within wait_timeout."),
     "upgrade.unknown-kinds": _blocker("The running operator cannot read the wanted version's manifests."),
+    "upgrade.unschedulable": _blocker("No node takes a pod of KubeVirt."),
+    "upgrade.virt-handler-failed": _blocker("The first new virt-handler does not come up."),
+    "upgrade.webhook-unreachable": _blocker("A webhook cannot be asked, and virt-operator cannot go on."),
     "version.before-first-supported": _blocker("Updates are supported from v0.17.0 on."),
     "version.downgrade": _blocker("KubeVirt does not support going back to an older version."),
     "version.not-latest-patch": Kind("warning", True, "A later patch of the wanted minor is known."),

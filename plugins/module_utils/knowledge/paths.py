@@ -21,6 +21,7 @@ from itertools import pairwise
 from .kubernetes_versions import KubernetesRange, KubernetesVersion
 from .releases import Release, Releases
 from .versions import Hop, Version, VersionError, before_first_supported, hop, next_minor_line
+from .way_back import WHY_NOT
 
 
 class PathError(ValueError):
@@ -175,8 +176,8 @@ def _check_ends(running: Version, wanted: Version) -> None:
     if wanted < running:
         raise PathRefused(
             "version.downgrade",
-            f"It runs {running}, which is newer than {wanted}.",
-            f"Ask for {running} or a later version. There is no supported way back to an older one.",
+            f"It runs {running}, which is newer than {wanted}. {WHY_NOT}",
+            f"Ask for {running} or a later version. If {running} has a fault, a later patch of it is the way out.",
         )
 
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
-from ..cluster.api import Api, Json
+from ..cluster.api import HURRIED_TIMEOUT, Api, Json
 from ..cluster.clock import Clock
 from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound
+from ..cluster.interruption import HOW_TO_GO_ON, Interrupted
 from ..cluster.watch import Picture
-from ..knowledge import field_ownership, releases, workload_updates
-from ..knowledge.conditions import target_version
+from ..knowledge import field_ownership, workload_updates
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import image_tag, tag_patch
-from ..knowledge.versions import try_parse
+from ..knowledge.way_back import Written, way_back
+from .diagnosis import causes
+from .editing import ATTEMPTS, edit_kubevirt
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Facts, observe
 from .outcome import Outcome, Report, listed, mistake, phase, told
@@ -31,8 +33,6 @@ HOLD = 15.0
 """Seconds for which the hop must stay done before it counts as done."""
 QUIET = 5.0
 """Seconds without a live migration after the methods were emptied, for virt-controller to have seen it."""
-ATTEMPTS = 5
-"""How often a write is made again from a fresh read when somebody else changed the object in between."""
 PAUSE = 2.0
 """Seconds before the object is looked at of which nobody knows whether it was made."""
 TAG_MOVES = ("set-image-tag", "remove-image-tag")
@@ -66,6 +66,7 @@ class Execution:
         self._in_doubt: Step | None = None
         self._unsure = False
         """Whether this step has sent a write whose answer was lost."""
+        self._is_interrupted = False
 
     def run(self, against: Sequence[Finding]) -> None:
         """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
@@ -84,11 +85,19 @@ class Execution:
             self._outcome.failure = self._failure(stopped)
         except ClusterError as error:
             self._outcome.failure = self._failure(Stopped(words=str(error)))
+        except Interrupted as interrupted:
+            self._is_interrupted = True
+            self._api.hurried = HURRIED_TIMEOUT
+            self._outcome.failure = self._failure(Stopped(words=f"Stopped by {interrupted}."))
+            self._tell(f"stopped by {interrupted}. {HOW_TO_GO_ON} {self._account()}")
         except Exception as error:  # whatever it is: it must not hide what was changed
             self._outcome.failure = self._failure(Stopped(words=mistake(error)))
         self._outcome.changed = bool(self._written)
         if self._outcome.failure:
             self._outcome.diff, self._outcome.actions = diff_of(self._written), actions_of(self._written)
+        if self._is_interrupted:
+            self._outcome.state, self._outcome.findings = "unknown", findings
+            return
         try:
             facts = observe(self._api, self._facts.cluster)
         except ClusterError:
@@ -128,6 +137,11 @@ class Execution:
         except (ClusterError, Stopped) as error:
             in_doubt = self._unsure or (isinstance(error, ClusterError) and error.in_doubt)
             if in_doubt and step.writes and step not in self._written:
+                self._written.append(step)
+                self._in_doubt = step
+            raise
+        except Interrupted:
+            if step.writes and step not in self._written:
                 self._written.append(step)
                 self._in_doubt = step
             raise
@@ -249,39 +263,23 @@ class Execution:
         return self._edit_kubevirt(release)
 
     def _edit_kubevirt(self, patch_of: Callable[[Json], list[dict[str, t.Any]] | None]) -> bool:
-        """Patch the KubeVirt object as it is now, and again where somebody else was quicker.
-
-        Returns:
-            False when there was nothing to do. What a patch of ours has done whose answer was lost is ours.
-        """
-        for _attempt in range(ATTEMPTS):
-            patch = patch_of(self._kubevirt())
-            if patch is None:
-                ours, self._unsure = self._unsure, False
-                return ours
-            try:
-                self._api.json_patch(self._facts.kubevirt_path, patch)
-            except Conflict as error:
-                self._unsure = self._unsure or error.in_doubt
-                continue
-            return True
-        raise Stopped(
-            words=f"{self._facts.kubevirt_name} changes faster than it can be written. Find out who writes to it."
-        )
+        """Patch the KubeVirt object as it is now, and again where somebody else was quicker; False when nothing is to be done."""
+        return edit_kubevirt(self._api, self._facts, patch_of)
 
     def _until_settled(self, limits: Limits, *, only_operator: bool = False) -> None:
         judge = HopJudge(self._facts.kubevirt_metadata_name, self._plan.to_version, only_operator=only_operator)
         with Picture(self._api, sources(self._facts)) as picture:
             waited = wait_for(picture, judge, limits, clock=self._clock, report=self._tell)
         if waited.end != "done":
-            raise Stopped(self._why_not(waited, limits))
+            raise Stopped(*self._why_not(waited, limits, causes(self._api, self._facts, picture, judge, waited)))
 
-    def _why_not(self, waited: Waited, limits: Limits) -> Finding:
-        if waited.failure is not None:
-            return waited.failure
+    def _why_not(self, waited: Waited, limits: Limits, found: list[Finding]) -> list[Finding]:
+        """What a wait failed from, the cause first; behind it which clock has run out."""
+        if waited.end == "failed":
+            return found
         seconds = limits.stall if waited.end == "stalled" else limits.deadline
         first = waited.missing[0] if waited.missing else "it did not stay done"
-        return finding(
+        clock = finding(
             "upgrade.stalled" if waited.end == "stalled" else "upgrade.timeout",
             object=self._facts.kubevirt_name,
             cause=f"Nothing moved for {seconds:.0f} s; waiting for: {first}."
@@ -291,15 +289,16 @@ class Execution:
             fix=f"Look at what it waits for (kubectl get pods -n {self._facts.kubevirt_namespace}), mend it, and run again: "
             "the run goes on from here.",
         )
+        return [*found, clock]
 
     def _failure(self, stopped: Stopped) -> str:
         lines = [f"The upgrade to {self._plan.to_version} stopped."]
         lines += [told(one) for one in stopped.findings]
         if stopped.words:
             lines.append(stopped.words)
+        lines.append(self._account())
         if not self._written:
-            return "\n".join([*lines, "Nothing was changed."])
-        lines.append(f"Changed so far: {listed((step.object for step in self._written), most=20)}.")
+            return "\n".join(lines)
         if self._in_doubt:
             lines.append(f"The server did not say whether {self._in_doubt.object} was changed; the next run looks.")
         written = {step.action for step in self._written}
@@ -311,30 +310,30 @@ class Execution:
         if "restore-workload-updates" not in written:  # from then on virt-controller may move them
             lines.append("VMs and their launchers were not touched.")
         if not any(one.id == "upgrade.rbac-escalation" for one in stopped.findings):  # the same again would fail again
-            lines.append("To go on: run the same again.")
-        if written & {"apply", *TAG_MOVES}:
-            lines.append(self._way_back(written))
+            lines.append(_how_to_go_on(stopped.findings))
+        if not self._is_interrupted:  # it would ask the server
+            lines.append(self._way_back())
         return "\n".join(lines)
 
-    def _way_back(self, written: set[str]) -> str:
-        """How to put the previous operator back, as long as the new one has not begun to move its operands."""
-        running = running_version(self._facts)
-        try:
-            target = try_parse(target_version(self._kubevirt()))
-        except ClusterError:
-            target = None
-        begun = target != running or not written.isdisjoint(TAG_MOVES)
-        if running is None or begun or str(running) == self._plan.to_version:
-            return f"The operator may have begun to move KubeVirt to {self._plan.to_version}; there is no supported way back."
-        again = f"run the same with version: {running} and its manifest"
-        if (self._facts.registry, self._facts.kubevirt_namespace) != (releases.REGISTRY, releases.NAMESPACE):
-            # KubeVirt's own manifest would move it to another registry or namespace.
-            return f"To go back (KubeVirt itself is still at {running}): {again}."
-        return (
-            f"To go back (KubeVirt itself is still at {running}), apply the previous manifest, this or your own copy:\n"
-            f"  kubectl apply --server-side --force-conflicts --field-manager={field_ownership.FIELD_MANAGER} "
-            f"-f {releases.manifest_url(running)}\nor {again}."
+    def _account(self) -> str:
+        if not self._written:
+            return "Nothing was changed."
+        return f"Changed so far: {listed((step.object for step in self._written), most=20)}."
+
+    def _way_back(self) -> str:
+        moved = next((step for step in self._written if step.action in TAG_MOVES), None)
+        written = Written(
+            manifest=any(step.action == "apply" for step in self._written),
+            tag=moved is not None,
+            tag_before=(moved.before or {}).get("imageTag") if moved else None,
         )
+        try:
+            kubevirt = self._kubevirt()
+        except ClusterError:
+            kubevirt = None
+        facts = self._facts
+        running, to = running_version(facts), self._plan.to_version
+        return way_back(kubevirt, running=running, to=to, written=written, registry=facts.registry).words
 
 
 def _at_version_of(live: Json | None, body: Params) -> Params:
@@ -342,6 +341,13 @@ def _at_version_of(live: Json | None, body: Params) -> Params:
     if live is None:
         return body
     return {**body, "metadata": {**body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}}
+
+
+def _how_to_go_on(findings: Sequence[Finding]) -> str:
+    by_itself = {"upgrade.stalled", "upgrade.timeout", "workloads.migrations-in-flight"}
+    if all(one.id in by_itself for one in findings):
+        return "To go on: run the same again."
+    return "To go on: do what is said above, then run the same again."
 
 
 def _tag_after(step: Step) -> str | None:

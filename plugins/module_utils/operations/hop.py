@@ -7,28 +7,23 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 
 from ..cluster.watch import Picture, Source
-from ..knowledge.failures import deployment_failure, image_pull_failure
-from ..knowledge.findings import Finding
+from ..knowledge.failures import failures
 from ..knowledge.launchers import unfinished_migrations
 from ..knowledge.manifest import declared_version
+from ..knowledge.operator_failures import gone
 from ..knowledge.rollout import Stage, stage_of
-from ..knowledge.settling import operator_unsettled, unsettled
+from ..knowledge.settling import IDENTIFIER_ANNOTATION, managed, operator_unsettled, unsettled
+from ..knowledge.symptoms import Trouble, deployment_of, is_of_strategy_job
+from ..knowledge.tolerance import Failing
 from ..knowledge.versions import try_parse
 from .observe import Facts
 from .waiting import Verdict
 
 Object = Mapping[str, t.Any]
-
-# A registry that answers late, or the operator's own retries, end within a minute.
-IMAGE_PULL_PATIENCE = 60.0
-# While virt-operator itself rolls, the old one works under new rules (kubevirt/kubevirt#18497).
-DEPLOYMENT_FAILED_PATIENCE = 120.0
-# Where no other operator is to come, nothing will bring it what it lacks.
-ESCALATION_PATIENCE = 10.0
 
 
 def sources(facts: Facts) -> list[Source]:
@@ -70,47 +65,84 @@ class HopJudge:
 
     def __init__(self, name: str, version: str, *, only_operator: bool = False) -> None:
         self._name = name
-        self._version = version
+        self.version = version
         self._only_operator = only_operator
+        self._completed: set[tuple[str, str]] = set()
 
     def __call__(self, picture: Picture) -> Verdict:
         """What is missing, what fails, and what moved."""
-        kubevirt = next((one for one in picture.objects("kubevirt") if one["metadata"]["name"] == self._name), None)
+        kubevirt = self.kubevirt(picture)
         if kubevirt is None:
-            gone = f"KubeVirt {self._name} is gone"
-            return Verdict([gone], stage=Stage("KubeVirt", (0, ""), gone, "gone"))
+            words = f"KubeVirt {self._name} is gone"
+            return Verdict([words], self.failures(picture), stage=Stage("KubeVirt", (0, ""), words, "gone"))
         deployments, pods = picture.objects("deployments"), picture.objects("pods")
-        operator = next((one for one in deployments if one["metadata"]["name"] == "virt-operator"), None)
+        operator = operator_of(deployments)
         operands = [one for one in [*deployments, *picture.objects("daemonsets")] if one is not operator]
         missing = (
             operator_unsettled(kubevirt, operator)
             if self._only_operator
-            else unsettled(kubevirt, operator=operator, operands=operands, pods=pods, wanted=self._version)
+            else unsettled(kubevirt, operator=operator, operands=operands, pods=pods, wanted=self.version)
         )
         if picture.trouble:
             missing = missing or [picture.trouble]
         stage = None
         if missing:
             stage = stage_of(
-                kubevirt, operator=operator, operands=operands, pods=pods, wanted=self._version, missing=missing
+                kubevirt, operator=operator, operands=operands, pods=pods, wanted=self.version, missing=missing
             )
             stage = replace(stage, reason=picture.trouble, sort="trouble") if picture.trouble else stage
-        image = image_pull_failure(pods, kubevirt.get("status", {}).get("targetDeploymentID"))
-        deployment = deployment_failure(kubevirt)
         return Verdict(
             missing,
-            failure=image or deployment,
-            patience=IMAGE_PULL_PATIENCE if image else self._patience(deployment, operator),
+            failures=self.failures(picture),
             movement=_movement(kubevirt, deployments, picture.objects("daemonsets"), pods),
             stage=stage,
         )
 
-    def _patience(self, failure: Finding | None, operator: Object | None) -> float:
-        """While the operator of the wanted version comes up, the old one cannot grant new permissions for a moment."""
-        if failure is None or failure.id != "upgrade.rbac-escalation" or operator is None:
-            return DEPLOYMENT_FAILED_PATIENCE
-        is_to_come = try_parse(declared_version(operator)) == try_parse(self._version)
-        return DEPLOYMENT_FAILED_PATIENCE if is_to_come else ESCALATION_PATIENCE
+    def kubevirt(self, picture: Picture) -> Object | None:
+        """The KubeVirt object, if it is there."""
+        return next((one for one in picture.objects("kubevirt") if one["metadata"]["name"] == self._name), None)
+
+    def failures(self, picture: Picture, last_line_of: Callable[[Trouble], str] = lambda _crash: "") -> list[Failing]:
+        """What fails, the likely cause first; ``last_line_of`` gives the last line that a container which crashes has logged."""
+        kubevirt = self.kubevirt(picture)
+        if kubevirt is None:
+            return [gone(f"KubeVirt {self._name}")]
+        deployments, pods = picture.objects("deployments"), picture.objects("pods")
+        operator = operator_of(deployments)
+        target = (kubevirt.get("status") or {}).get("targetDeploymentID") or ""
+        self._completed |= {(target, name) for name in completed_jobs(target, pods)}
+        return failures(
+            kubevirt,
+            deployments=[*filter(None, [operator]), *managed(deployments)],
+            pods=pods,
+            strategy_loaded=strategy_is_loaded(kubevirt, [*deployments, *picture.objects("daemonsets")]),
+            completed_jobs=sum(of == target for of, _name in self._completed),
+            operator_is_to_come=operator is None or try_parse(declared_version(operator)) == try_parse(self.version),
+            last_line_of=last_line_of,
+        )
+
+
+def strategy_is_loaded(kubevirt: Object, operands: list[dict[str, t.Any]]) -> bool:
+    """Whether virt-operator knows what to install, because it has begun to."""
+    status = kubevirt.get("status") or {}
+    target = status.get("targetDeploymentID")
+    applied = [(one["metadata"].get("annotations") or {}).get(IDENTIFIER_ANNOTATION) for one in managed(operands)]
+    return bool(target) and target in (*applied, status.get("observedDeploymentID"))
+
+
+def completed_jobs(target: str, pods: list[dict[str, t.Any]]) -> set[str]:
+    """The pods of install-strategy Jobs for the target that succeeded; virt-operator deletes them with their Job."""
+    return {
+        pod["metadata"]["name"]
+        for pod in pods
+        if is_of_strategy_job(pod) and deployment_of(pod) in (None, target)
+        if (pod.get("status") or {}).get("phase") == "Succeeded"
+    }
+
+
+def operator_of(deployments: list[dict[str, t.Any]]) -> dict[str, t.Any] | None:
+    """Deployment virt-operator, if it is there."""
+    return next((one for one in deployments if one["metadata"]["name"] == "virt-operator"), None)
 
 
 def _movement(kubevirt: Object, *collections: list[dict[str, t.Any]]) -> Hashable:

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..cluster.api import Api
 from ..cluster.clock import Clock
@@ -20,14 +22,17 @@ from ..knowledge.paths import version_of
 from ..knowledge.releases import Releases
 from ..knowledge.risks import findings_of_the_hop
 from ..knowledge.versions import Version, VersionError
-from .execution import Execution
+from .aftermath import NOTHING, failing_finding
+from .bundle import check_bundle_dir, leave_account
+from .execution import Execution, Stopped
 from .given_files import check_ids_of_both, load_gates, load_manifest, load_releases, load_risks
 from .hop import migrations_source
+from .lock import Lock, this_run
 from .markdown import upgrade_document
 from .next_command import upgrade_command
-from .observe import Facts, cluster_of, observe_caught_up, wrong_cluster
+from .observe import Cluster, Facts, cluster_of, observe_caught_up, wrong_cluster
 from .options import check_options
-from .outcome import InvalidOption, Outcome, Report, refusal
+from .outcome import InvalidOption, Outcome, Report, refusal, told
 from .pages import upgrade_page
 from .preflight_facts import findings_about_leftovers, findings_about_pull_secrets, roles_of_the_operator
 from .risk_facts import cluster_facts_of, finding_of_a_gate
@@ -69,9 +74,34 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "wait_timeout": {"type": "int", "default": 3600},
     "stall_timeout": {"type": "int", "default": 900},
     "migration_drain_timeout": {"type": "int", "default": 600},
+    "bundle_dir": {"type": "path"},
 }
 
 Params = Mapping[str, t.Any]
+Load = Callable[..., Manifest]
+"""``load_manifest`` for the given options; each manifest is read once."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One look at the cluster, and what follows from it.
+
+    Attributes:
+        against: What was found against the upgrade, accepted or not.
+        outcome: What a run returns that stops here; with a failure where the upgrade is refused.
+        has_stopped: Whether it was begun and did not come to its end.
+    """
+
+    facts: Facts
+    plan: Plan
+    against: list[Finding]
+    outcome: Outcome
+    has_stopped: bool = False
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to do, and nothing forbids it."""
+        return bool(self.plan.steps) and not self.outcome.failure
 
 
 def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Report) -> Outcome:
@@ -92,10 +122,29 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     wish = _wish(params)
     check_ids_of_both(wish.risks, wish.gates)
     check_options(params, [*(risk.rule.id for risk in wish.risks), *(gate.rule.id for gate in wish.gates)])
+    check_bundle_dir(params["bundle_dir"])
     cluster = cluster_of(api)
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
-        return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
+        refused = refusal(wrong, ())
+        extra = {"next": "", **NOTHING, "failure": failing_finding(refused, wrong, ())}
+        return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refused, extra=extra)
+    load = functools.cache(functools.partial(load_manifest, params))
+    planned = _planned(api, cluster, wish, params, load, check_mode=check_mode, clock=clock)
+    if planned.has_work and not check_mode:
+        planned = _locked_run(api, planned, wish, params, load, clock, report)
+    outcome = planned.outcome
+    outcome.elapsed = clock.now() - started
+    outcome.extra["failure"] = failing_finding(outcome.failure, outcome.findings, params["accept"])
+    if planned.has_stopped and not api.hurried:  # after a signal there is no time for it
+        leave_account(api, planned.facts, params, outcome, wanted=planned.plan.to_version, clock=clock, report=report)
+    return outcome
+
+
+def _planned(
+    api: Api, cluster: Cluster, wish: Wish, params: Params, load: Load, *, check_mode: bool, clock: Clock
+) -> Planned:
+    """The cluster as it is now, and what an upgrade would do to it."""
     facts = observe_caught_up(api, cluster, clock)
     outcome = _outcome(facts, wish)
     legs = legs_of(facts, wish)
@@ -103,23 +152,46 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     this = legs[0]
     if arrived(facts, this.wish.version) or not refusal(_against(legs), params["accept"]):
         for leg in legs:
-            _look_into_the_manifest(facts, leg, params, is_one_of_several=len(legs) > 1)
+            _look_into_the_manifest(facts, leg, load, is_one_of_several=len(legs) > 1)
         _judge_permissions(api, facts, legs)
         _judge_pull_secrets(api, facts, legs)
         plan = _plan(api, facts, this)
     else:
         plan = Plan((), outcome.from_version, str(this.wish.version))
-    against = this.findings
     outcome.path = path_of(facts, legs)
-    outcome.findings = [*against, *findings_about_workloads(facts)]
+    outcome.findings = [*this.findings, *findings_about_workloads(facts)]
     if plan.steps or not arrived(facts, this.wish.version):
         outcome.failure = refusal(_against(legs), params["accept"])
-    outcome.extra = {"next": "" if outcome.failure else _next(params, check_mode, legs, plan)}
+    outcome.extra = {"next": "" if outcome.failure else _next(params, check_mode, legs, plan), **NOTHING}
     if not outcome.failure:
         outcome.changed, outcome.diff, outcome.actions = plan.changed, diff_of(plan.steps), actions_of(plan.steps)
-        if not check_mode and plan.steps:
-            Execution(api, facts, plan, params, outcome, clock, report).run(against)
-    outcome.elapsed = clock.now() - started
+    return Planned(facts, plan, this.findings, outcome)
+
+
+def _locked_run(
+    api: Api, before: Planned, wish: Wish, params: Params, load: Load, clock: Clock, report: Report
+) -> Planned:
+    """Carry out the plan that is made once nobody else can change what it is made from: another run may have been at work."""
+    lock = Lock(api, before.facts.kubevirt_namespace, clock, report, this_run())
+    try:
+        with lock:
+            now = _planned(api, before.facts.cluster, wish, params, load, check_mode=False, clock=clock)
+            now.outcome.findings = [*lock.findings, *now.outcome.findings]
+            if not now.has_work:
+                return now
+            execution = Execution(api, now.facts, now.plan, params, now.outcome, clock, report)
+            execution.run([*lock.findings, *now.against])
+    except Stopped as stopped:
+        return replace(before, outcome=_without_the_lock(before.outcome, stopped))
+    return replace(now, has_stopped=bool(now.outcome.failure))
+
+
+def _without_the_lock(outcome: Outcome, stopped: Stopped) -> Outcome:
+    """The outcome of a run that could not begin."""
+    words = [told(one) for one in stopped.findings] or [stopped.words]
+    outcome.failure = "\n".join([f"The upgrade to {outcome.to_version} cannot begin.", *words, "Nothing was changed."])
+    outcome.findings = [*stopped.findings, *outcome.findings]
+    outcome.changed, outcome.diff, outcome.actions, outcome.extra = False, [], [], {"next": "", **NOTHING}
     return outcome
 
 
@@ -158,9 +230,9 @@ def _against(legs: Sequence[Leg]) -> list[Finding]:
     return [one for leg in legs for one in leg.findings]
 
 
-def _look_into_the_manifest(facts: Facts, leg: Leg, params: Params, *, is_one_of_several: bool) -> None:
+def _look_into_the_manifest(facts: Facts, leg: Leg, load: Load, *, is_one_of_several: bool) -> None:
     try:
-        manifest = load_manifest(params, leg.wish.version, is_one_of_several=is_one_of_several)
+        manifest = load(leg.wish.version, is_one_of_several=is_one_of_several)
     except ManifestUnavailable as error:
         raise ManifestUnavailable(f"{error}{_perhaps_a_slip(leg)}") from error
     leg.manifest = manifest

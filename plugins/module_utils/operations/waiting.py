@@ -10,13 +10,14 @@ Two clocks run: a deadline for the whole wait, and a stall clock that starts aga
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..cluster.clock import Clock
 from ..cluster.watch import Picture
 from ..knowledge.findings import Finding
 from ..knowledge.rollout import Stage
+from ..knowledge.tolerance import Failing
 from .outcome import Report
 from .telling import Teller
 
@@ -32,15 +33,13 @@ class Verdict:
 
     Attributes:
         missing: What is still missing, most telling first; empty when done.
-        failure: A failure that does not pass by itself if it lasts.
-        patience: For how many seconds in a row the failure may be there before it counts.
+        failures: What fails, the likely cause first, each with how long it may be there in a row before it counts.
         movement: Changes whenever something moves; for the stall clock.
         stage: Where the wait is, to be told; None where there is nothing to tell.
     """
 
     missing: list[str]
-    failure: Finding | None = None
-    patience: float = 0.0
+    failures: Sequence[Failing] = ()
     movement: Hashable = None
     stage: Stage | None = None
 
@@ -65,11 +64,16 @@ End = t.Literal["done", "failed", "stalled", "timeout"]
 
 @dataclass(frozen=True)
 class Waited:
-    """How a wait ended: ``done``, ``failed``, ``stalled`` or ``timeout``."""
+    """How a wait ended: ``done``, ``failed``, ``stalled`` or ``timeout``.
+
+    Attributes:
+        missing: What was still missing.
+        failures: What lasted too long; where the wait stalled or timed out, what failed just then. The likely cause first.
+    """
 
     end: End
     missing: list[str] = field(default_factory=list)
-    failure: Finding | None = None
+    failures: list[Finding] = field(default_factory=list)
 
 
 def wait_for(
@@ -83,7 +87,7 @@ def wait_for(
     """
     started = moved = clock.now()
     done_since: float | None = None
-    failing: tuple[str, float] | None = None
+    since: dict[str, float] = {}
     movement: Hashable = None
     tell = Teller(report)
     verdict = Verdict([])
@@ -92,22 +96,20 @@ def wait_for(
         verdict = judge(picture)
         if verdict.movement != movement:
             movement, moved = verdict.movement, now
-        if verdict.failure is None:
-            failing = None
-        elif failing is None or failing[0] != verdict.failure.id:
-            failing = (verdict.failure.id, now)
+        since = {one.finding.id: since.get(one.finding.id, now) for one in verdict.failures}
+        lasting = [one.finding for one in verdict.failures if now - since[one.finding.id] >= one.patience]
         if verdict.missing:
             done_since = None
         elif done_since is None:
             done_since = now
         end: End | None = "stalled" if (verdict.missing or picture.trouble) and now - moved >= limits.stall else None
         if not picture.trouble:
-            if failing is not None and now - failing[1] >= verdict.patience:
+            if lasting:
                 end = "failed"
             elif done_since is not None and now - done_since >= limits.hold:
                 end = "done"
         if end is not None and (sure or picture.trouble):
-            return _waited(end, verdict, picture)
+            return _waited(end, verdict, picture, lasting if end == "failed" else _findings(verdict))
         sure = end is not None
         if sure:
             picture.look_again()
@@ -117,19 +119,24 @@ def wait_for(
         elif verdict.stage:
             tell(_with_failure(verdict.stage, verdict), now)
         picture.changed(LOOK_AGAIN)
-    return _waited("timeout", verdict, picture)
+    return _waited("timeout", verdict, picture, _findings(verdict))
 
 
-def _waited(end: End, verdict: Verdict, picture: Picture) -> Waited:
+def _waited(end: End, verdict: Verdict, picture: Picture, failures: list[Finding]) -> Waited:
     if end == "done":
         return Waited(end)
     trouble = [picture.trouble] if picture.trouble and picture.trouble not in verdict.missing[:1] else []
-    return Waited(end, [*trouble, *verdict.missing], verdict.failure)
+    return Waited(end, [*trouble, *verdict.missing], failures)
+
+
+def _findings(verdict: Verdict) -> list[Finding]:
+    return [one.finding for one in verdict.failures]
 
 
 def _with_failure(stage: Stage, verdict: Verdict) -> Stage:
     """The stage; where something fails, with that, and how long it may."""
-    if verdict.failure is None:
+    if not verdict.failures:
         return stage
-    told = f"{verdict.failure.cause} The run stops if that lasts {verdict.patience:.0f} s. {verdict.failure.evidence}"
-    return replace(stage, reason=told.strip(), sort=verdict.failure.id)
+    first = verdict.failures[0]
+    told = f"{first.finding.cause} The run stops if that lasts {first.patience:.0f} s. {first.finding.evidence}"
+    return replace(stage, reason=told.strip(), sort=first.finding.id)

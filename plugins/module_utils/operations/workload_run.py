@@ -13,9 +13,10 @@ import contextlib
 import typing as t
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
-from ..cluster.api import Api, Json
+from ..cluster.api import HURRIED_TIMEOUT, Api, Json
 from ..cluster.clock import Clock
 from ..cluster.errors import ClusterError
+from ..cluster.interruption import HOW_TO_GO_ON, Interrupted
 from ..cluster.watch import Picture
 from ..knowledge import workload_updates
 from ..knowledge.findings import Finding, blocking
@@ -113,6 +114,10 @@ class WorkloadRun:
             self._outcome.failure = self._failure(stopped)
         except ClusterError as error:
             self._outcome.failure = self._failure(Stopped(words=str(error)))
+        except Interrupted as interrupted:
+            self._api.hurried = HURRIED_TIMEOUT
+            self._outcome.failure = self._failure(Stopped(words=f"Stopped by {interrupted}."))
+            self._tell(f"stopped by {interrupted}. {HOW_TO_GO_ON}")
         except Exception as error:  # whatever it is: it must not hide what was changed
             self._outcome.failure = self._failure(Stopped(words=mistake(error)))
         self._outcome.findings = findings
@@ -314,7 +319,7 @@ class WorkloadRun:
             self._edit("the methods were emptied", patch_of)
 
     def _edit(self, what: str, patch_of: Callable[[Json], Patch | None]) -> None:
-        if edit_kubevirt(self._api, self._facts, patch_of, self._clock):
+        if edit_kubevirt(self._api, self._facts, patch_of):
             self._written.append(what)
 
     # Accounts

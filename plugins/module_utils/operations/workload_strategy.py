@@ -24,7 +24,7 @@ from ..knowledge.workload_strategy import (
     wanted_strategy,
 )
 from ..knowledge.workload_updates import held_methods
-from .editing import edit_kubevirt, is_in_doubt
+from .editing import edit_kubevirt
 from .guest_facts import GuestFacts, guest_facts_of
 from .guest_report import report_of
 from .observe import Facts, cluster_of, observe, observe_caught_up, wrong_cluster
@@ -193,12 +193,12 @@ def _carry_out(
     is_in_question = False
     try:
         phase(report, actions, REHEARSAL)("the write once as a dry run")
-        edit_kubevirt(api, facts, patch_of, clock, rehearse=True)
+        edit_kubevirt(api, facts, patch_of, rehearse=True)
         phase(report, actions, steps[0].action)(f"{steps[0].object} ({steps[0].reason})")
         is_in_question = True
-        outcome.changed = edit_kubevirt(api, facts, patch_of, clock)
+        outcome.changed = edit_kubevirt(api, facts, patch_of)
     except ClusterError as error:
-        outcome.changed = is_in_question and is_in_doubt(error)
+        outcome.changed = is_in_question and error.in_doubt
         outcome.failure = _failure(error, in_doubt=outcome.changed)
     if not outcome.changed:  # or somebody else did the same meanwhile
         outcome.diff, outcome.actions = [], []

@@ -18,11 +18,13 @@ from ..knowledge.gates import Gate
 from ..knowledge.settling import unsettled
 from ..knowledge.workload_strategy import METHODS
 from . import hop, workload_findings
+from .execution import Stopped
 from .given_files import load_gates
 from .guest_facts import guest_facts_of
+from .lock import Lock, this_run
 from .observe import CATCH_UP, Cluster, Facts, cluster_of, observe, wrong_cluster
 from .options import check_options
-from .outcome import InvalidOption, Outcome, Report, listed, refusal
+from .outcome import InvalidOption, Outcome, Report, listed, refusal, told
 from .pages import workload_page
 from .risk_facts import finding_of_a_gate
 from .scene import Scene, Surroundings, scene_of, surroundings_of
@@ -112,29 +114,37 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
         return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
     planned = _planned(api, cluster, wish, gates, params, clock)
     if planned.has_work and not check_mode:
-        planned = _carried_out(api, planned, gates, params, clock, report)
+        planned = _locked_run(api, planned, gates, params, clock, report)
     planned.outcome.elapsed = clock.now() - started
     return planned.outcome
 
 
-def _carried_out(
-    api: Api, planned: Planned, gates: tuple[Gate, ...], params: Params, clock: Clock, report: Report
+def _locked_run(
+    api: Api, before: Planned, gates: tuple[Gate, ...], params: Params, clock: Clock, report: Report
 ) -> Planned:
-    """The plan, carried out."""
-    run = WorkloadRun(
-        api,
-        planned.facts,
-        planned.surroundings,
-        planned.plan,
-        planned.wish,
-        gates,
-        params,
-        planned.outcome,
-        clock,
-        report,
-    )
-    run.run(planned.against)
-    return planned
+    """Carry out the plan that is made once nobody else can change what it is made from: another run may have been at work."""
+    lock = Lock(api, before.facts.kubevirt_namespace, clock, report, this_run())
+    try:
+        with lock:
+            now = _planned(api, before.facts.cluster, before.wish, gates, params, clock)
+            now.outcome.findings = [*lock.findings, *now.outcome.findings]
+            if now.has_work:
+                run = WorkloadRun(
+                    api, now.facts, now.surroundings, now.plan, now.wish, gates, params, now.outcome, clock, report
+                )
+                run.run([*lock.findings, *now.against])
+    except Stopped as stopped:
+        return replace(before, outcome=_without_the_lock(before.outcome, stopped))
+    return now
+
+
+def _without_the_lock(outcome: Outcome, stopped: Stopped) -> Outcome:
+    """The outcome of a run that could not begin."""
+    words = [told(one) for one in stopped.findings] or [stopped.words]
+    outcome.failure = "\n".join(["Moving the VMs cannot begin.", *words, "Nothing was changed."])
+    outcome.findings = [*stopped.findings, *outcome.findings]
+    outcome.changed, outcome.diff, outcome.actions = False, [], []
+    return outcome
 
 
 def _planned(api: Api, cluster: Cluster, wish: Wish, gates: tuple[Gate, ...], params: Params, clock: Clock) -> Planned:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import shutil
 import sys
@@ -23,6 +24,7 @@ from kvlab import (
     kubevirt,
     kwok,
     leftovers,
+    machines,
     manifests,
     netns,
     node,
@@ -170,16 +172,51 @@ def parser() -> argparse.ArgumentParser:
     install = kv.add_parser("install", help="install a release and wait until it is done")
     install.add_argument("version", choices=builds.KUBEVIRT_VERSIONS)
     install.add_argument("--how", choices=kubevirt.HOW, default="kubectl-create")
-    vm = command("vm", "create or migrate VMs", of_lab=False).add_subparsers(dest="action", required=True)
-    create = vm.add_parser("create", help="create VMs and wait until they run")
+    vm = command("vm", "create, list, migrate and evict VMs", of_lab=False)
+    vm_actions = vm.add_subparsers(dest="action", required=True)
+    create = vm_actions.add_parser("create", help="create VMs and wait until they run")
     create.add_argument("count", type=int)
-    migrate = vm.add_parser("migrate", help="migrate a VM and wait for its end")
-    migrate.add_argument("vm")
-    for action in (create, migrate):
+    add_wish(create)
+    mixed = vm_actions.add_parser("create-mixed", help="create the mixed set, of which README.md tells")
+    mixed.add_argument("times", type=int, nargs="?", default=1, help="how many of each (default: 1)")
+    listed = vm_actions.add_parser("list", help="all VMs: kind, strategies, phase, launcher")
+    migrate = vm_actions.add_parser("migrate", help="migrate a VM and wait for its end")
+    evict = vm_actions.add_parser("evict", help="evict the launcher pod of a VM, as a drain does")
+    for action in (migrate, evict):
+        action.add_argument("vm")
+    of_vms = (create, mixed, listed, migrate, evict)
+    for action in of_vms:
         action.add_argument("--namespace", default="default")
-    for action in (install, kv.add_parser("uninstall", help="delete the CR, then the operator"), create, migrate):
+    for action in (install, kv.add_parser("uninstall", help="delete the CR, then the operator"), *of_vms):
         action.add_argument("--name", default="lab", help="which lab (default: lab)")
     return top
+
+
+def add_wish(create: argparse.ArgumentParser) -> None:
+    """The options for what the VMs shall be."""
+    usual = machines.Wish()
+    choices: dict[str, Sequence[str]] = {
+        "kind": tuple(machines.KINDS),
+        "run-strategy": machines.RUN_STRATEGIES,
+        "eviction-strategy": machines.EVICTION_STRATEGIES,
+        "cpu-model": machines.CPU_MODELS,
+        "machine-type": machines.MACHINE_TYPES,
+        "disk": machines.DISKS,
+        "network": machines.NETWORKS,
+    }
+    for option, allowed in choices.items():
+        default = getattr(usual, option.replace("-", "_"))
+        text = f"one of {', '.join(allowed)} (default: {default or 'not set'})"
+        create.add_argument(f"--{option}", choices=allowed, default=default, metavar="CHOICE", help=text)
+    create.add_argument("--vcpus", type=int, default=usual.vcpus, metavar="N")
+    create.add_argument("--standalone", action="store_true", help="VMIs without VMs")
+    create.add_argument("--guest-agent", action="store_true", help="with a connected guest agent")
+    create.add_argument("--migration-seconds", type=int, metavar="N", help="how long a migration takes")
+
+
+def wish_of(asked: argparse.Namespace) -> machines.Wish:
+    """What the VMs shall be, as :func:`add_wish` lets it be said."""
+    return machines.Wish(**{field.name: getattr(asked, field.name) for field in dataclasses.fields(machines.Wish)})
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -219,7 +256,15 @@ def run(asked: argparse.Namespace) -> int:
         case "kubevirt", "uninstall":
             kubevirt.uninstall(running(lab))
         case "vm", "create":
-            print("\n".join(vms.create(running(lab), asked.count, asked.namespace)))
+            print("\n".join(vms.create(running(lab), asked.count, wish_of(asked), asked.namespace)))
+        case "vm", "create-mixed":
+            print("\n".join(vms.create_mixed(running(lab), asked.times, asked.namespace)))
+        case "vm", "list":
+            print(vms.table(running(lab), asked.namespace))
+        case "vm", "evict":
+            refusal = vms.evict(running(lab), asked.vm, asked.namespace)
+            print(refusal or "evicted")
+            return 1 if refusal else 0
         case "vm", "migrate":
             phase = vms.migrate(running(lab), asked.vm, asked.namespace)
             print(phase)

@@ -5,8 +5,8 @@
 """The part of the simulated guests that KWOK cannot play, as a process of its own.
 
 A Stage changes the object that it matches and no other. Two things need more: the Stages of VMIs must come and go with
-the VMI CRD (KWOK looks for the kind once, when the Stage appears), and when a migration is over the launcher pod that
-the guest has left must end, as a real launcher does.
+the VMI CRD (KWOK looks for the kind once, when the Stage appears), and a launcher pod in which no guest is any more must
+end, as a real launcher does: after a migration the one that the guest has left, and all of a guest that has ended.
 """
 
 from __future__ import annotations
@@ -17,28 +17,63 @@ import time
 from collections.abc import Iterator
 
 CRD = "crd/virtualmachineinstances.kubevirt.io"
-LAST_MIGRATION = (
-    "{.metadata.namespace},{.status.migrationState.completed},{.status.migrationState.failed},"
+GUEST = (
+    "{.metadata.namespace},{.metadata.uid},{.status.phase},"
+    "{.status.migrationState.completed},{.status.migrationState.failed},"
     "{.status.migrationState.sourcePod},{.status.migrationState.targetPod}" + '{"\\n"}'
 )
 ENDED = '{"status": {"phase": "Succeeded"}}'
 
 
 def left_pod(line: str) -> tuple[str, str] | None:
-    """Namespace and name of the pod in which the guest no longer is, from a line as :data:`LAST_MIGRATION` makes it."""
-    namespace, completed, failed, source, target = line.strip().split(",")
+    """Namespace and name of the pod that a guest has left by its last migration, from a line as :data:`GUEST` makes it."""
+    namespace, _uid, _phase, completed, failed, source, target = line.strip().split(",")
     pod = target if failed == "true" else source
     return (namespace, pod) if completed == "true" and pod else None
 
 
-def left_pods(kubectl: list[str]) -> Iterator[tuple[str, str]]:
-    """The pods in which no guest is after a migration, until the VMI CRD goes away."""
-    watch = [*kubectl, "get", "virtualmachineinstances", "--all-namespaces", "--watch", f"-o=jsonpath={LAST_MIGRATION}"]
+def ended_guest(line: str) -> tuple[str, str] | None:
+    """Namespace and UID of a VMI whose guest has ended, from a line as :data:`GUEST` makes it."""
+    namespace, uid, phase, *_migration = line.strip().split(",")
+    return (namespace, uid) if phase in ("Succeeded", "Failed") else None
+
+
+def guests(kubectl: list[str]) -> Iterator[str]:
+    """A line for each change of a VMI, until the VMI CRD goes away."""
+    watch = [*kubectl, "get", "virtualmachineinstances", "--all-namespaces", "--watch", f"-o=jsonpath={GUEST}"]
     with subprocess.Popen(watch, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        for line in process.stdout:
-            if pod := left_pod(line):
-                yield pod
+        yield from process.stdout
+
+
+def launchers(kubectl: list[str], namespace: str, uid: str) -> list[str]:
+    """The names of a VMI's launcher pods."""
+    own = [
+        "get",
+        "pods",
+        "-n",
+        namespace,
+        "-l",
+        f"kubevirt.io/created-by={uid}",
+        "-o=jsonpath={.items[*].metadata.name}",
+    ]
+    return subprocess.run([*kubectl, *own], stdout=subprocess.PIPE, text=True, check=False).stdout.split()
+
+
+def end_empty_launchers(kubectl: list[str]) -> None:
+    """Let the launchers end in which no guest is any more, until the VMI CRD goes away."""
+    seen: set[tuple[str, str]] = set()
+    for line in guests(kubectl):
+        empty: list[str] = []
+        if (pod := left_pod(line)) and pod not in seen:
+            seen.add(pod)
+            empty.append(pod[1])
+        if (guest := ended_guest(line)) and guest not in seen:
+            seen.add(guest)
+            empty += launchers(kubectl, *guest)
+        for name in empty:
+            end = ["patch", "pod", name, "-n", line.split(",")[0], "--subresource=status", "-p", ENDED]
+            subprocess.run([*kubectl, *end], check=False)
 
 
 def main() -> None:
@@ -53,12 +88,7 @@ def main() -> None:
             ).returncode:
                 time.sleep(0.2)
         subprocess.run([*kubectl, "apply", "--server-side", "--force-conflicts", "-f", stages], check=False)
-        ended: set[tuple[str, str]] = set()
-        for namespace, pod in left_pods(kubectl):
-            if (namespace, pod) not in ended:
-                end = [*kubectl, "patch", "pod", pod, "-n", namespace, "--subresource=status", "-p", ENDED]
-                subprocess.run(end, check=False)
-                ended.add((namespace, pod))
+        end_empty_launchers(kubectl)
         subprocess.run([*kubectl, "delete", "--ignore-not-found", "-f", stages], check=False)
 
 

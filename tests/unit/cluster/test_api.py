@@ -497,7 +497,7 @@ class TestHurried:
         api.get("/known")
         server.answers.clear()
         server.reset() if answer is None else server.answer(*answer)
-        api.hurried = True
+        api.hurried = HURRIED_TIMEOUT
         with pytest.raises((ApiError, Unreachable)):
             CALLS[call](api)
         assert (len(server.asked), clock.pauses) == (2, [])
@@ -550,7 +550,7 @@ class TestTimeouts:
 
     def test_in_a_hurry(self, clock: QuickClock) -> None:
         api, pool = self.hanging(clock)
-        api.hurried = True
+        api.hurried = HURRIED_TIMEOUT
         for call in CALLS.values():
             with pytest.raises(Unreachable):
                 call(api)
@@ -724,3 +724,75 @@ def test_an_address_of_plain_http_says_so(api: Api, server: Server) -> None:
     server.answer(b"Client sent an HTTP request to an HTTPS server.\n", 400)
     with pytest.raises(Unreachable, match="answers only to https"):
         api.get("/x")
+
+
+class TestWholeObjects:
+    def test_create_replace_and_delete(self, api: Api, server: Server) -> None:
+        server.answer(POD)
+        api.create("/api/v1/namespaces/b/pods", POD)
+        api.replace("/api/v1/namespaces/b/pods/a", POD)
+        api.delete("/api/v1/namespaces/b/pods/a", uid="1", resource_version="5")
+        assert [asked.method for asked in server.asked] == ["POST", "PUT", "DELETE"]
+        assert [json.loads(asked.body) for asked in server.asked[:2]] == [POD, POD]
+        assert json.loads(server.asked[2].body) == {"preconditions": {"uid": "1", "resourceVersion": "5"}}
+
+    def test_the_guard_refuses_every_write_but_a_rehearsal(self, api: Api, server: Server) -> None:
+        def refuse() -> None:
+            raise Unreachable("lost")
+
+        api.guard = refuse
+        server.answer(POD)
+        writes: list[t.Callable[[], t.Any]] = [
+            lambda: api.create("/x", POD),
+            lambda: api.replace("/x", POD),
+            lambda: api.delete("/x", uid="1", resource_version="5"),
+            lambda: api.apply("/x", POD),
+            lambda: api.json_patch("/x", []),
+        ]
+        for write in writes:
+            with pytest.raises(Unreachable, match="lost"):
+                write()
+        assert server.asked == []
+        api.apply("/x", POD, rehearse=True)
+        api.json_patch("/x", [], rehearse=True)
+        api.get("/x")
+        assert len(server.asked) == 3
+
+    def test_in_a_hurry_nothing_is_asked_twice(self, api: Api, server: Server, clock: QuickClock) -> None:
+        server.answer(POD)
+        api.get("/x")
+        api.hurried = 1.0
+        server.answers.clear()
+        server.answer(status(503), 503)
+        with pytest.raises(ApiError):
+            api.get("/x")
+        server.answers.clear()
+        server.reset()
+        with pytest.raises(Unreachable):
+            api.get("/x")
+        assert len(server.asked) == 3 and clock.pauses == []
+
+
+class TestPeeking:
+    def test_what_is_there_as_it_came(self, api: Api, server: Server) -> None:
+        server.answer(b"a line\n")
+        assert api.peek("/log", {"previous": "true"}) == b"a line\n"
+        assert server.asked[0].query == {"previous": "true"}
+
+    def test_metadata_only(self, api: Api, server: Server) -> None:
+        server.answer(page("a"))
+        assert json.loads(api.peek("/x", {}, metadata_only=True))["items"]
+        assert METADATA_ONLY in server.asked[0].headers["Accept"]
+
+    @pytest.mark.parametrize("code", [403, 429, 503])
+    def test_an_error_is_not_asked_again(self, api: Api, server: Server, clock: QuickClock, code: int) -> None:
+        server.answer(status(code), code)
+        with pytest.raises(ApiError, match=str(code)):
+            api.peek("/x", {})
+        assert len(server.asked) == 1 and clock.pauses == []
+
+    def test_a_broken_connection_is_not_asked_again(self, api: Api, server: Server) -> None:
+        server.reset()
+        with pytest.raises(Unreachable):
+            api.peek("/x", {})
+        assert len(server.asked) == 1

@@ -2,104 +2,128 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Symptoms of a failing hop: which are told, how, and which are known to pass."""
+"""What fails while a hop is waited for: which pods count, in which order it is told, and for how long it may."""
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import failures
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.findings import CATALOGUE
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.tolerance import AT_THE_END, PATIENCE
+
+Object = dict[str, t.Any]
 
 STATUSES = Path(__file__).parents[1] / "fixtures" / "kubevirt_status"
-IMAGE = "quay.io/kubevirt/virt-api:v9"
+TABLE = Path(__file__).parents[3] / "docs" / "known-failures.md"
+ID = "b47613791cfbedf33dd5fa347953f2e2d72037f5"  # the targetDeploymentID of the statuses at v1.8.4
 
 
-def pod(name: str = "virt-api-1", **status: t.Any) -> dict[str, t.Any]:
-    return {"metadata": {"name": name, "namespace": "kubevirt"}, "status": status}
-
-
-def waiting(reason: str, message: str = "") -> dict[str, t.Any]:
-    return {"name": "main", "image": IMAGE, "state": {"waiting": {"reason": reason, "message": message}}}
-
-
-RUNNING = {"name": "main", "image": IMAGE, "state": {"running": {"startedAt": "2026-11-20T10:00:00Z"}}}
-
-
-@pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"])
-@pytest.mark.parametrize("where", ["containerStatuses", "initContainerStatuses"])
-def test_an_image_that_cannot_be_pulled(where: str, reason: str) -> None:
-    found = failures.image_pull_failure([pod("fine", containerStatuses=[RUNNING]), pod(**{where: [waiting(reason)]})])
-    assert found is not None
-    assert (found.id, found.object) == ("upgrade.image-pull", "Pod kubevirt/virt-api-1")
-    assert IMAGE in found.cause
-    assert found.evidence == reason
-
-
-def test_the_message_of_the_kubelet_is_evidence() -> None:
-    found = failures.image_pull_failure([pod(containerStatuses=[waiting("ErrImagePull", "401 Unauthorized")])])
-    assert found is not None and found.evidence == "ErrImagePull: 401 Unauthorized"
-
-
-@pytest.mark.parametrize(
-    "pods",
-    [
-        [],
-        [pod()],
-        [{"metadata": {"name": "new", "namespace": "kubevirt"}}],
-        [pod(containerStatuses=[RUNNING])],
-        [pod(containerStatuses=[waiting("ContainerCreating"), waiting("PodInitializing")])],
-        [pod(containerStatuses=[waiting("CrashLoopBackOff", "Back-off pulling image is not what this is")])],
-    ],
-    ids=["no pods", "no containers", "no status", "running", "starting", "crashing"],
-)
-def test_pods_without_trouble_pulling(pods: list[dict[str, t.Any]]) -> None:
-    assert failures.image_pull_failure(pods) is None
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("1.9-failed-stored-versions", "storedVersions"),
-        ("1.6-existing-deployment", "ExistingDeployment: "),
-    ],
-)
-def test_what_virt_operator_says_when_it_cannot_deploy(name: str, words: str) -> None:
-    found = failures.deployment_failure(recorded(name))
-    assert found is not None
-    assert (found.id, found.object) == ("upgrade.deployment-failed", "KubeVirt kubevirt/kubevirt")
-    assert words in found.evidence
-    assert "kubectl logs -n kubevirt" in found.fix
-
-
-@pytest.mark.parametrize(
-    ("name", "target"),
-    [("0.18-failed-rbac", "v0.19.0"), ("0.55-failed-rbac", "v0.56.1"), ("1.7-failed-rbac", "v1.8.4")],
-)
-def test_permissions_that_the_operator_cannot_grant(name: str, target: str) -> None:
-    found = failures.deployment_failure(recorded(name))
-    assert found is not None
-    assert (found.id, found.object) == ("upgrade.rbac-escalation", "KubeVirt kubevirt/kubevirt")
-    assert found.evidence.startswith("DeploymentFailed: virt-operator is attempting to grant")
-    assert f"method: operator and version: {target}" in found.fix
-
-
-def test_of_hundreds_of_missing_rules_the_first_ones_are_shown() -> None:
-    kubevirt = recorded("1.7-failed-rbac")
-    for condition in kubevirt["status"]["conditions"]:
-        condition["message"] += "\n{APIGroups:...}" * 500
-    found = failures.deployment_failure(kubevirt)
-    assert found is not None and len(found.evidence) < 700 and found.evidence.endswith(" …")
-    assert "\n" not in found.evidence
-
-
-@pytest.mark.parametrize("name", ["1.8-healthy", "1.8-updating", "0.17-updating", "1.7-failed-transient"])
-def test_no_failure_while_all_is_well_or_what_is_known_to_pass(name: str) -> None:
-    assert failures.deployment_failure(recorded(name)) is None
-
-
-def recorded(name: str) -> dict[str, t.Any]:
-    kubevirt: dict[str, t.Any] = yaml.safe_load((STATUSES / f"{name}.yaml").read_text())["kubevirt"]
+def recorded(name: str) -> Object:
+    kubevirt: Object = yaml.safe_load((STATUSES / f"{name}.yaml").read_text())["kubevirt"]
     return kubevirt
+
+
+def operator_pod(name: str, template: str, made: str, reason: str = "ImagePullBackOff", **metadata: t.Any) -> Object:
+    return {
+        "metadata": {
+            **{"namespace": "kubevirt", "name": name, "creationTimestamp": f"2026-11-20T{made}:00Z"},
+            "labels": {"kubevirt.io": "virt-operator", "pod-template-hash": template},
+            **metadata,
+        },
+        "status": {
+            "phase": "Pending",
+            "containerStatuses": [{"name": "virt-operator", "image": "i", "state": {"waiting": {"reason": reason}}}],
+        },
+    }
+
+
+def found(*pods: Object, kubevirt: str = "1.8-updating", **more: t.Any) -> list[tuple[str, str]]:
+    arguments: Object = {"deployments": [], "strategy_loaded": False, **more}
+    return [
+        (one.finding.id, one.finding.object) for one in failures.failures(recorded(kubevirt), pods=pods, **arguments)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pods", "expected"),
+    [
+        ([operator_pod("a", "1", "10:00")], ["Pod kubevirt/a"]),
+        ([operator_pod("old", "1", "10:00"), operator_pod("new", "2", "11:00", "ContainerCreating")], []),
+        ([operator_pod("old", "1", "10:00"), operator_pod("new", "2", "11:00")], ["Pod kubevirt/new"]),
+        ([operator_pod("going", "1", "10:00", deletionTimestamp="2026-11-20T10:10:00Z")], []),
+    ],
+    ids=["its only one", "one of the manifest before", "the new one", "one that goes away"],
+)
+def test_which_pod_of_virt_operator_counts(pods: list[Object], expected: list[str]) -> None:
+    assert [name for _id, name in found(*pods)] == expected
+
+
+@pytest.mark.parametrize(("label", "counts"), [("virt-api", True), ("hotplug-disk", False)])
+def test_pods_of_vms_do_not_count(label: str, counts: bool) -> None:
+    pod = operator_pod("a", "1", "10:00")
+    pod["metadata"]["labels"] = {"kubevirt.io": label}
+    if label == "virt-api":
+        pod["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "virt-operator"
+    assert bool(found(pod)) is counts
+
+
+def test_pods_come_before_what_virt_operator_says() -> None:
+    ids = [id for id, _name in found(operator_pod("a", "1", "10:00"), kubevirt="1.9-failed-stored-versions")]
+    assert ids == ["upgrade.image-pull", "upgrade.stored-version-dropped"]
+
+
+def test_a_deletion_comes_before_all_else() -> None:
+    assert found(operator_pod("a", "1", "10:00"), kubevirt="1.8-deleting")[0] == (
+        "kubevirt.deleting",
+        "KubeVirt kubevirt/kubevirt",
+    )
+
+
+def test_a_deployment_whose_pods_are_refused() -> None:
+    condition = {"type": "ReplicaFailure", "status": "True", "message": 'pods "a" is forbidden: exceeded quota: q'}
+    deployment = {"metadata": {"namespace": "kubevirt", "name": "virt-api"}, "status": {"conditions": [condition]}}
+    assert found(deployments=[deployment]) == [("upgrade.quota-exceeded", "Deployment kubevirt/virt-api")]
+    condition["status"] = "False"
+    assert found(deployments=[deployment]) == []
+
+
+@pytest.mark.parametrize(("jobs", "loaded", "loops"), [(2, False, False), (3, False, True), (3, True, False)])
+def test_jobs_that_complete_and_bring_nothing(jobs: int, loaded: bool, loops: bool) -> None:
+    ids = [id for id, _name in found(completed_jobs=jobs, strategy_loaded=loaded)]
+    assert ids == (["upgrade.install-job-loop"] if loops else [])
+
+
+def test_each_patience_is_that_of_a_blocker() -> None:
+    assert [id for id in PATIENCE if CATALOGUE[id].level != "blocker"] == []
+
+
+def rows() -> list[list[str]]:
+    """The rows of the tables of docs/known-failures.md: symptom, where, what becomes of it, how long, upstream."""
+    lines = [line for line in TABLE.read_text().splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def ids_in(text: str) -> list[str]:
+    areas = {id.partition(".")[0] for id in CATALOGUE}
+    return [one for one in re.findall(r"`([a-z]+\.[a-z0-9-]+)`", text) if one.partition(".")[0] in areas]
+
+
+def test_the_table_names_ids_of_the_catalogue_only() -> None:
+    assert [id for id in ids_in(TABLE.read_text()) if id not in CATALOGUE] == []
+
+
+def test_each_failure_of_a_wait_is_in_the_table_with_its_patience() -> None:
+    for id, seconds in PATIENCE.items():
+        words = "asked for at the end" if seconds == AT_THE_END else f" {seconds:.0f} s"
+        documented = [row[3] for row in rows() if f"`{id}`" in row[2]]
+        assert any(words in cell for cell in documented), f"{id}: {documented} does not say {words!r}"
+
+
+def test_each_upgrade_finding_is_in_the_tables() -> None:
+    named = ids_in(TABLE.read_text())
+    assert [id for id in CATALOGUE if id.startswith("upgrade.") and id not in named] == []

@@ -28,6 +28,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.versi
     VersionError,
     hop,
 )
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.way_back import WHY_NOT
 
 MINORS = [release.minor for release in KNOWN.minors]
 ENDS = sorted({version for release in KNOWN.minors for version in (release.versions[0], release.versions[-1])})
@@ -209,8 +210,8 @@ def test_from_a_minor_that_is_not_known_to_one_that_is() -> None:
             "v1.7.4",
             "{}",
             "version.downgrade",
-            "It runs v1.8.4, which is newer than v1.7.4.",
-            "Ask for v1.8.4 or a later version. There is no supported way back to an older one.",
+            f"It runs v1.8.4, which is newer than v1.7.4. {WHY_NOT}",
+            "Ask for v1.8.4 or a later version. If v1.8.4 has a fault, a later patch of it is the way out.",
         ),
         (
             "v0.16.3",
@@ -347,8 +348,8 @@ def test_a_given_path_may_take_patches_and_versions_that_are_not_the_latest() ->
             ["v1.7.4", "v1.8.4"],
             "{}",
             "version.downgrade",
-            "It runs v1.9.0, which is newer than v1.8.4.",
-            "Ask for v1.9.0 or a later version. There is no supported way back to an older one.",
+            f"It runs v1.9.0, which is newer than v1.8.4. {WHY_NOT}",
+            "Ask for v1.9.0 or a later version. If v1.9.0 has a fault, a later patch of it is the way out.",
         ),
         (
             "v0.46.1",

@@ -7,8 +7,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from kvlab import guests, kubevirt, manifests, vms
-from yaml import safe_load, safe_load_all
+from kvlab import guests, kubevirt, manifests
+from yaml import safe_load_all
 
 
 def cr(**changes: t.Any) -> dict[str, t.Any]:
@@ -49,34 +49,23 @@ def test_a_cr_without_status_is_not_done() -> None:
 
 
 @pytest.mark.parametrize(
-    ("present", "names"),
-    [([], ["vm-1", "vm-2"]), (["vm-7", "vm-3", "mine", "vm-x"], ["vm-8", "vm-9"])],
-)
-def test_names_of_further_vms(present: list[str], names: list[str]) -> None:
-    assert vms.next_names(present, 2) == names
-
-
-def test_a_vm_tolerates_the_taint_of_the_simulated_nodes() -> None:
-    template = safe_load((manifests.DATA / "vm.yaml").read_text(encoding="utf-8"))
-    made = vms.machine(template, "vm-1", "other")
-    assert made["metadata"] == {"name": "vm-1", "namespace": "other"}
-    assert template["metadata"] == {}
-    tolerated = {toleration["key"] for toleration in made["spec"]["template"]["spec"]["tolerations"]}
-    nodes = safe_load_all((manifests.DATA / "workers.yaml").read_text(encoding="utf-8"))
-    assert {taint["key"] for node in nodes for taint in node["spec"]["taints"]} == tolerated
-
-
-@pytest.mark.parametrize(
     ("line", "pod"),
     [
-        ("default,true,,source,target\n", ("default", "source")),
-        ("default,true,true,source,target\n", ("default", "target")),
-        ("default,,,source,target\n", None),
-        ("default,,,,\n", None),
+        ("default,uid,Running,true,,source,target\n", ("default", "source")),
+        ("default,uid,Running,true,true,source,target\n", ("default", "target")),
+        ("default,uid,Running,,,source,target\n", None),
+        ("default,uid,Running,,,,\n", None),
     ],
 )
 def test_the_pod_in_which_no_guest_is_after_a_migration(line: str, pod: tuple[str, str] | None) -> None:
     assert guests.left_pod(line) == pod
+
+
+@pytest.mark.parametrize(
+    ("phase", "ended"), [("Running", False), ("Scheduled", False), ("", False), ("Succeeded", True), ("Failed", True)]
+)
+def test_a_guest_that_has_ended(phase: str, ended: bool) -> None:
+    assert guests.ended_guest(f"default,uid,{phase},,,,\n") == (("default", "uid") if ended else None)
 
 
 def test_vmi_stages_write_as_the_user_that_virt_api_lets_write() -> None:

@@ -59,6 +59,62 @@ class Answer:
         self._closed.set()
 
 
+class Leases:
+    """The Leases of a server: created, replaced and deleted as the real one does it, with its preconditions."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Object] = {}
+        self.asked: list[str] = []
+        self.before: t.Callable[[str], None] = lambda method: None
+        """Called with each request's method; raises what breaks the request before it arrives."""
+        self.after: t.Callable[[str], None] = lambda method: None
+        """The same after it was carried out: the answer is lost."""
+        self.refuses: dict[str, int] = {}
+        self._versions = 0
+
+    def request(self, method: str, path: str, body: Object) -> Answer:
+        self.asked.append(method)
+        self.before(method)
+        answer = self._answer(method, path, body)
+        self.after(method)
+        return answer
+
+    def put(self, path: str, lease: Object, **metadata: t.Any) -> None:
+        """What somebody else writes."""
+        self._versions += 1
+        stored = copy.deepcopy(lease)
+        stored["metadata"] = {**lease["metadata"], **metadata, "resourceVersion": str(self._versions)}
+        self.objects[path] = stored
+
+    def _answer(self, method: str, path: str, body: Object) -> Answer:
+        if method in self.refuses:
+            return self._status(self.refuses[method], "user jo cannot do that to leases")
+        if method == "POST":
+            path = f"{path}/{body['metadata']['name']}"
+            if path in self.objects:
+                return self._status(409, "leases already exists")
+            self.put(path, body, uid=f"uid-{self._versions}")
+            return Answer(201, self.objects[path])
+        live = self.objects.get(path)
+        if method == "GET":
+            return Answer(200, live) if live else self._status(404, "not found")
+        wanted = body["preconditions"] if method == "DELETE" else body["metadata"]
+        if live is None:  # the uid is a precondition
+            return self._status(404 if method == "DELETE" else 409, "not found")
+        for part in ("uid", "resourceVersion"):
+            if wanted[part] != live["metadata"][part]:
+                return self._status(409, f"{part} is {live['metadata'][part]}")
+        if method == "DELETE":
+            del self.objects[path]
+            return Answer(200, {"kind": "Status", "status": "Success"})
+        self.put(path, body)
+        return Answer(200, self.objects[path])
+
+    @staticmethod
+    def _status(status: int, message: str) -> Answer:
+        return Answer(status, {"reason": "Status", "message": message})
+
+
 class Server:
     """The little of an API server that an operation needs, in place of urllib3's pool: objects by their path.
 
@@ -71,6 +127,7 @@ class Server:
         self.rehearsed: list[str] = []
         self.refuses: dict[str, tuple[int, str]] = {}
         self.after_write: t.Callable[[str], None] = lambda path: None
+        self.leases = Leases()
         self.lock = threading.Lock()
 
     def api(self, *, check_mode: bool = False) -> Api:
@@ -80,6 +137,8 @@ class Server:
         parts = urlsplit(url)
         path, query = parts.path, dict(parse_qsl(parts.query))
         with self.lock:
+            if "/leases" in path:
+                return self.leases.request(method, path, json.loads(body or b"{}"))
             if method == "PATCH":
                 return self._patched(path, json.loads(body or b""), "dryRun" in query)
             if path in self.refuses and "GET" in self.refuses[path][1]:
@@ -128,7 +187,7 @@ KUBEVIRTS = "/apis/kubevirt.io/v1/namespaces"
 COLLECTIONS = frozenset(
     ("kubevirts", "virtualmachines", "virtualmachineinstances", "virtualmachineinstancemigrations", "deployments", "daemonsets", "pods",
      "nodes", "customresourcedefinitions", "configmaps", "clusterrolebindings", "rolebindings",
-     "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "apiservices", "secrets")
+     "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "apiservices", "secrets", "jobs", "events")
 )  # fmt: skip
 FIXED: dict[str, Object] = {
     "/api/v1/namespaces/kube-system": {"metadata": {"uid": "0000-1111"}},
@@ -324,6 +383,12 @@ class World:
         plan = upgrade_plan.plan_of(facts, leg.wish, leg.method, applies, self.migrations)
         assert before == (self.kubevirt, self.live, self.manifest)
         return plan
+
+
+@pytest.fixture
+def server() -> Server:
+    """A server that has nothing but its Leases."""
+    return Server({})
 
 
 @pytest.fixture

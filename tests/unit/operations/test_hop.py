@@ -12,21 +12,19 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.hop import (
-    DEPLOYMENT_FAILED_PATIENCE,
-    ESCALATION_PATIENCE,
-    IMAGE_PULL_PATIENCE,
-    HopJudge,
-    migrations_finished,
-)
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.tolerance import NO_OTHER_OPERATOR, PATIENCE
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.hop import HopJudge, migrations_finished
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.telling import line_of
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.waiting import Verdict
+
+from tests.support.recording import Recording
 
 Object = dict[str, t.Any]
 
 STATUSES = Path(__file__).parents[1] / "fixtures" / "kubevirt_status"
 ID = "b47613791cfbedf33dd5fa347953f2e2d72037f5"  # the targetDeploymentID of the statuses at v1.8.4
 OTHER_ID = "5ca8726af38942e6e95154951d3d051eb1a8e607"
+STRATEGY_JOB = "virt-operator-strategy-dumper"
 MANAGED = {"app.kubernetes.io/managed-by": "virt-operator"}
 
 
@@ -98,7 +96,7 @@ class View:
 
 def test_done() -> None:
     verdict = View().judged()
-    assert (verdict.missing, verdict.failure) == ([], None)
+    assert (verdict.missing, verdict.failures) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -113,7 +111,7 @@ def test_done() -> None:
 def test_not_done_and_nothing_failing(kubevirt: str, version: str, words: str) -> None:
     verdict = View(kubevirt).judged(version)
     assert words in verdict.missing[0]
-    assert verdict.failure is None
+    assert verdict.failures == []
 
 
 def test_an_operand_that_rolls_is_missing_though_the_kubevirt_object_says_ready() -> None:
@@ -133,7 +131,29 @@ def test_other_workloads_in_the_namespace_do_not_matter() -> None:
 def test_a_kubevirt_object_that_goes_away() -> None:
     view = View()
     view.shown["kubevirt"] = []
-    assert view.judged().missing == ["KubeVirt kubevirt is gone"]
+    verdict = view.judged()
+    assert verdict.missing == ["KubeVirt kubevirt is gone"]
+    assert [one.finding.id for one in verdict.failures] == ["kubevirt.absent"]
+
+
+def test_the_pods_of_the_job_do_not_matter_once_its_work_is_done() -> None:
+    view = View()
+    view.shown["pods"].append(pod(f"kubevirt-{ID}-jobx7k2p-9wq5d", STRATEGY_JOB, None, "ImagePullBackOff"))
+    assert view.judged().failures == []
+
+
+def test_jobs_that_complete_again_and_again_are_a_loop() -> None:
+    view = View("1.8-updating")
+    for operand in (*view.shown["deployments"][1:], *view.shown["daemonsets"]):
+        operand["metadata"]["annotations"]["kubevirt.io/install-strategy-identifier"] = OTHER_ID
+    judge = HopJudge("kubevirt", "v1.8.4")
+    found = []
+    for name in ("a", "a", "b", "c"):
+        job = pod(f"kubevirt-{ID}-job{name}-9wq5d", STRATEGY_JOB, None)
+        job["status"]["phase"] = "Succeeded"
+        view.shown["pods"] = [job]
+        found.append([one.finding.id for one in judge(t.cast(t.Any, view)).failures])
+    assert found == [[], [], [], ["upgrade.install-job-loop"]]
 
 
 def test_an_old_picture_of_a_done_hop_is_not_done() -> None:
@@ -144,12 +164,11 @@ def test_an_old_picture_of_a_done_hop_is_not_done() -> None:
 
 def test_virt_operator_cannot_deploy() -> None:
     verdict = View("1.9-failed-stored-versions").judged("v1.9.0")
-    assert verdict.failure is not None and verdict.failure.id == "upgrade.deployment-failed"
-    assert verdict.patience == DEPLOYMENT_FAILED_PATIENCE
+    assert [(one.finding.id, one.patience) for one in verdict.failures] == [("upgrade.stored-version-dropped", 60.0)]
 
 
 @pytest.mark.parametrize(
-    ("version", "patience"), [("v1.7.0", ESCALATION_PATIENCE), ("v1.8.4", DEPLOYMENT_FAILED_PATIENCE)]
+    ("version", "patience"), [("v1.7.0", NO_OTHER_OPERATOR), ("v1.8.4", PATIENCE["upgrade.rbac-escalation"])]
 )
 def test_the_old_operator_may_lack_permissions_for_a_moment_only_while_a_new_one_is_to_come(
     version: str, patience: float
@@ -157,8 +176,7 @@ def test_the_old_operator_may_lack_permissions_for_a_moment_only_while_a_new_one
     view = View("1.7-failed-rbac")
     view.shown["deployments"][0] = operator(version, replicas=2, updatedReplicas=2, readyReplicas=2)
     verdict = view.judged()
-    assert verdict.failure is not None and verdict.failure.id == "upgrade.rbac-escalation"
-    assert verdict.patience == patience
+    assert [(one.finding.id, one.patience) for one in verdict.failures] == [("upgrade.rbac-escalation", patience)]
 
 
 @pytest.mark.parametrize(
@@ -176,13 +194,10 @@ def test_the_operator_alone(kubevirt: str, updated: int, words: str) -> None:
     assert verdict.missing == ([words] if words else [])
 
 
-def test_what_the_old_operator_says_of_the_new_manifests_is_no_failure() -> None:
+def test_what_the_old_operator_says_of_the_new_manifests_may_last_for_a_while() -> None:
     verdict = View("1.7-failed-transient").judged()
-    assert verdict.failure is None
+    assert [(one.finding.id, one.patience) for one in verdict.failures] == [("upgrade.deployment-failed", 300.0)]
     assert "no certificate population strategy found" in verdict.missing[0]
-
-
-STRATEGY_JOB = "virt-operator-strategy-dumper"
 
 
 @pytest.mark.parametrize(
@@ -204,20 +219,27 @@ STRATEGY_JOB = "virt-operator-strategy-dumper"
 )
 def test_an_image_that_cannot_be_pulled(failing: Object, counts: bool) -> None:
     view = View("1.8-updating")
+    for operand in (*view.shown["deployments"][1:], *view.shown["daemonsets"]):
+        operand["metadata"]["annotations"]["kubevirt.io/install-strategy-identifier"] = OTHER_ID
     view.shown["pods"].append(failing)
     verdict = view.judged()
-    assert (verdict.failure.object if verdict.failure else None) == (
-        f"Pod kubevirt/{failing['metadata']['name']}" if counts else None
-    )
-    if counts:
-        assert verdict.patience == IMAGE_PULL_PATIENCE
+    found = [(one.finding.id, one.finding.object) for one in verdict.failures]
+    assert found == ([("upgrade.image-pull", f"Pod kubevirt/{failing['metadata']['name']}")] if counts else [])
 
 
 def test_an_image_that_cannot_be_pulled_is_told_before_what_follows_from_it() -> None:
     view = View("1.7-failed-rbac")
     view.shown["pods"].append(pod("virt-operator-2", "virt-operator", None, "ImagePullBackOff"))
-    failure = view.judged().failure
-    assert failure is not None and failure.id == "upgrade.image-pull"
+    assert [one.finding.id for one in view.judged().failures] == ["upgrade.image-pull", "upgrade.rbac-escalation"]
+
+
+def test_a_hop_that_went_well_shows_no_failure_at_any_moment() -> None:
+    recording, judge = Recording("1.7.0-to-1.8.4"), HopJudge("kubevirt", "v1.8.4")
+    seen = set()
+    while not recording.is_over:
+        seen |= {one.finding.id for one in judge(t.cast(t.Any, recording)).failures}
+        recording.changed(1.0)
+    assert seen == set()
 
 
 def _ready(view: View) -> None:

@@ -427,11 +427,28 @@ STRATEGY: dict[str, Callable[[World], None]] = {
 }
 # Why no page before the first write has them.
 NOT_BEFORE_THE_FIRST_WRITE = {
+    "cluster.held": "the lock is the first write",
+    "cluster.lock-lost": "what becomes of the lock on the way",
+    "cluster.taken-over": "the lock is the first write",
+    "upgrade.admission-refused": "what is seen while it is waited for",
+    "upgrade.certificate-untrusted": "what virt-operator reports while it is waited for",
+    "upgrade.container-not-created": "what is seen while it is waited for",
+    "upgrade.crash-loop": "what is seen while it is waited for",
     "upgrade.deployment-failed": "what virt-operator reports while it is waited for",
     "upgrade.image-pull": "what a pod shows while it is waited for",
+    "upgrade.install-job-failed": "what is asked for when a wait has ended",
+    "upgrade.install-job-loop": "what is seen while it is waited for",
+    "upgrade.no-leader": "what is asked for when a wait has ended",
+    "upgrade.node-lost": "what is asked for when a wait has ended",
+    "upgrade.operator-lacks-rights": "what virt-operator reports while it is waited for",
+    "upgrade.quota-exceeded": "what is seen while it is waited for",
     "upgrade.rbac-escalation": "what virt-operator reports while it is waited for",
     "upgrade.stalled": "the end of a wait",
+    "upgrade.stored-version-dropped": "what virt-operator reports while it is waited for",
     "upgrade.timeout": "the end of a wait",
+    "upgrade.unschedulable": "what is seen while it is waited for",
+    "upgrade.virt-handler-failed": "what virt-operator reports while it is waited for",
+    "upgrade.webhook-unreachable": "what virt-operator reports while it is waited for",
     "workloads.migrations-in-flight": "the end of a wait; before, they are a step of the plan",
     "upgrade.pinned": "of kubevirt_info alone; an upgrade moves the pin, which is a step of the plan",
 }

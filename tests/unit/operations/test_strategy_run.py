@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.workload_updates import HELD_ANNOTATION
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import editing, observe, workload_strategy
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import observe, workload_strategy
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import InvalidOption, Outcome
 
 World = t.Any  # tests/unit/operations/conftest.py
@@ -198,13 +198,6 @@ def test_a_write_that_fails(run: Run, status: int, message: str, changed: bool, 
     assert failed.failure.startswith("The workload update strategy could not be written.")
     assert message in failed.failure and words in failed.failure
     assert (failed.changed, bool(failed.diff), failed.state) == (changed, changed, "healthy")
-
-
-def test_a_webhook_that_cannot_be_asked_for_a_moment(run: Run) -> None:
-    run.server.refuses[KUBEVIRT] = (500, 'failed calling webhook "kubevirt-update-validator.kubevirt.io"')
-    run.clock.on_pause = run.server.refuses.clear
-    assert run("LiveMigrate").changed
-    assert run.clock.pauses == [editing.WEBHOOK_PAUSE]
 
 
 def test_somebody_who_changes_the_object_all_the_time(run: Run) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import ManifestUnavailable
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interruption import Interrupted
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import leases
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.workload_updates import (
     HELD_ANNOTATION,
     methods,
@@ -230,6 +232,18 @@ def test_a_stall_after_the_operator_took_over_offers_no_way_back(run: Run) -> No
     assert stopped.state == "updating"
 
 
+def test_what_fails_while_nothing_moves_comes_first(run: Run) -> None:
+    words = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/4 nodes are available"}
+    run.server.objects["/api/v1/namespaces/kubevirt/pods/virt-operator-1"] = {
+        "metadata": {"namespace": "kubevirt", "name": "virt-operator-1", "labels": {"kubevirt.io": "virt-operator"}},
+        "status": {"phase": "Pending", "conditions": [words]},
+    }
+    stopped = run(stall_timeout=5)
+    assert [one.id for one in stopped.findings][:2] == ["upgrade.unschedulable", "upgrade.stalled"]
+    assert stopped.failure.index("[upgrade.unschedulable]") < stopped.failure.index("[upgrade.stalled]")
+    assert "To go on: do what is said above, then run the same again." in stopped.failure
+
+
 def test_a_hop_that_stalls_late_offers_no_way_back_to_where_it_goes(run: Run) -> None:
     run.world.kubevirt = run.world.status("1.8-updating-all-applied")
     run.world.apply_operator("v1.8.4")
@@ -346,3 +360,165 @@ class TestBeforeTheFirstStep:
         with pytest.raises(ManifestUnavailable, match=words):
             run(**options)
         assert run.server.written == []
+
+
+LEASE = leases.path_of("kubevirt")
+NOW = "2026-11-29T16:00:00.000000Z"
+
+
+class TestTheLock:
+    """Who may work on the cluster, and what is true once that is known."""
+
+    def test_is_taken_only_by_a_run_with_something_to_do(self, run: Run) -> None:
+        run(check_mode=True)
+        assert run.server.leases.asked == []
+        run.deploys()
+        run()
+        assert [method for method in run.server.leases.asked if method != "PUT"] == ["POST", "DELETE"]
+        assert run.server.leases.objects == {}
+        run.server.leases.asked.clear()
+        run()
+        assert run.server.leases.asked == []
+
+    def test_another_run_holds_it(self, run: Run) -> None:
+        run.server.leases.put(LEASE, leases.new("kubevirt", "other", NOW), uid="1")
+        run.clock.on_pause = lambda: run.server.leases.put(LEASE, run.server.leases.objects[LEASE])
+        stopped = run()
+        assert stopped.findings[0].id == "cluster.held"
+        for words in ("cannot begin", "[cluster.held]", "other, since 2026-11-29 16:00:00 UTC", "Nothing was changed."):
+            assert words in stopped.failure
+        assert (stopped.changed, stopped.diff, stopped.actions, stopped.extra["next"]) == (False, [], [], "")
+        assert (run.server.written, run.server.rehearsed) == ([], [])
+
+    def test_the_one_of_a_killed_run_is_taken_over(self, run: Run) -> None:
+        run.server.leases.put(LEASE, leases.new("kubevirt", "other", NOW), uid="1")
+        done = run(wait=False)
+        assert not done.failure
+        assert [one.id for one in done.findings] == ["cluster.taken-over"]
+        assert run.server.leases.objects == {}
+
+    def test_without_the_permission_it_says_which(self, run: Run) -> None:
+        run.server.leases.refuses = {"POST": 403}
+        stopped = run()
+        assert "create, get, update and delete leases.coordination.k8s.io" in stopped.failure
+        assert "Nothing was changed." in stopped.failure
+        assert not stopped.changed and run.server.written == []
+
+    def test_what_another_run_has_done_before_is_not_done_again(self, run: Run) -> None:
+        """It ended between the first look and the lock."""
+        run(wait=False)
+        run.deploys()
+        finished = dict(run.server.objects)
+        run._server = None
+        run.deploys()
+        react = run.server.after_write
+
+        def finish(method: str) -> None:
+            if method == "POST":
+                run.server.objects.update(finished)
+                react(DEPLOYMENT)
+
+        run.server.leases.after = finish
+        done = run()
+        assert (done.failure, done.changed, done.actions, done.diff) == ("", False, [], [])
+        assert done.from_version == "v1.8.4"
+        assert run.server.written == []
+        assert run.server.leases.objects == {}
+
+    def test_what_speaks_against_it_meanwhile_counts(self, run: Run) -> None:
+        def delete(method: str) -> None:
+            run.kubevirt["metadata"]["deletionTimestamp"] = NOW
+
+        run.server.leases.after = delete
+        stopped = run()
+        assert "Refused before any change." in stopped.failure and "[kubevirt.deleting]" in stopped.failure
+        assert (stopped.changed, stopped.actions, run.server.written) == (False, [], [])
+        assert run.server.leases.objects == {}
+
+    def test_the_manifest_is_read_once(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        read: list[t.Any] = []
+        load = upgrade.load_manifest
+
+        def reading(*args: t.Any, **options: t.Any) -> t.Any:
+            read.append(args)
+            return load(*args, **options)
+
+        monkeypatch.setattr(upgrade, "load_manifest", reading)
+        run(wait=False)
+        assert len(read) == 1
+
+    def test_a_run_that_has_lost_it_stops_before_its_next_write(self, run: Run) -> None:
+        run.world.set_methods("LiveMigrate")
+
+        def take_over(path: str) -> None:
+            if path == KUBEVIRT:
+                lease = leases.taken_over(run.server.leases.objects[LEASE], "other", NOW)
+                run.server.leases.put(LEASE, lease)
+                run.clock.seconds += leases.SECONDS
+
+        run.server.after_write = take_over
+        stopped = run()
+        assert stopped.findings[0].id == "cluster.lock-lost"
+        for words in (
+            "Another run has it now: other",
+            "Changed so far: KubeVirt kubevirt/kubevirt.",
+            "run the same again",
+        ):
+            assert words in stopped.failure
+        assert run.server.written == [KUBEVIRT]
+        assert run.server.leases.objects[LEASE]["spec"]["holderIdentity"] == "other"
+
+
+class TestASignal:
+    """What a run says then, without asking the server anything more than to remove the Lease."""
+
+    def test_on_the_way(self, run: Run) -> None:
+        run.world.set_methods("LiveMigrate")
+        run.world.live[ROLE]["rules"].pop()
+        reads: list[str] = []
+        request = run.server.request
+
+        def interrupt(path: str) -> None:
+            if path == ROLE:
+                run.server.request = lambda method, url, **how: reads.append(method) or request(method, url, **how)
+                raise Interrupted("SIGTERM")
+
+        run.server.after_write = interrupt
+        stopped = run()
+        for words in (
+            "The upgrade to v1.8.4 stopped.",
+            "Stopped by SIGTERM.",
+            "Changed so far: KubeVirt kubevirt/kubevirt, ClusterRole kubevirt-operator.",
+            "The server did not say whether ClusterRole kubevirt-operator was changed",
+            "The workload update methods are held empty",
+            "run the same again",
+        ):
+            assert words in stopped.failure
+        assert (stopped.changed, stopped.state) == (True, "unknown")
+        assert reads == ["DELETE"]
+        assert run.server.leases.objects == {}
+        assert run.said[-1].endswith("Changed so far: KubeVirt kubevirt/kubevirt, ClusterRole kubevirt-operator.")
+        assert "stopped by SIGTERM. What was done stays done. To go on" in run.said[-1]
+
+    def test_before_the_first_write(self, run: Run) -> None:
+        refuse = run.server.request
+
+        def interrupt(method: str, url: str, **how: t.Any) -> t.Any:
+            if "dryRun" in url:
+                run.server.request = refuse
+                raise Interrupted("SIGINT")
+            return refuse(method, url, **how)
+
+        run.server.request = interrupt
+        stopped = run()
+        assert "Stopped by SIGINT.\nNothing was changed." in stopped.failure
+        assert not stopped.changed and run.server.leases.objects == {}
+
+    def test_the_end_of_a_tasks_timeout_passes_and_removes_the_lease(self, run: Run) -> None:
+        def time_out(path: str) -> None:
+            raise KeyboardInterrupt  # no Exception either
+
+        run.server.after_write = time_out
+        with pytest.raises(KeyboardInterrupt):
+            run()
+        assert run.server.leases.objects == {}

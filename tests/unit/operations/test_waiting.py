@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.findings import Finding, finding
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.rollout import Stage
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.tolerance import Failing
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.waiting import (
     LOOK_AGAIN,
     Limits,
@@ -84,6 +85,10 @@ def failure(id: str = "upgrade.image-pull") -> Finding:
     return finding(id, object="Pod kubevirt/a", cause="It fails.", fix="Mend it.")
 
 
+def failing(patience: float, *ids: str) -> list[Failing]:
+    return [Failing(failure(id), patience) for id in ids or ("upgrade.image-pull",)]
+
+
 def done_from(second: int) -> Scene:
     return lambda now: Verdict([]) if now >= second else Verdict(["more"], movement=now)
 
@@ -151,26 +156,35 @@ def test_something_moves(scene: Scene, expected: tuple[str, int]) -> None:
 @pytest.mark.parametrize(
     ("scene", "expected"),
     [
-        (lambda now: Verdict(["more"], failure(), patience=0), ("failed", 0)),
-        (lambda now: Verdict(["more"], failure(), patience=20), ("failed", 20)),
-        (lambda now: Verdict(["more"], failure(), patience=60, movement=now), ("failed", 60)),
-        (lambda now: Verdict(["more"], failure() if now % 20 else None, patience=20, movement=now), ("timeout", 100)),
+        (lambda now: Verdict(["more"], failing(0)), ("failed", 0)),
+        (lambda now: Verdict(["more"], failing(20)), ("failed", 20)),
+        (lambda now: Verdict(["more"], failing(60), movement=now), ("failed", 60)),
+        (lambda now: Verdict(["more"], failing(20) if now % 20 else (), movement=now), ("timeout", 100)),
         (
             lambda now: Verdict(
-                ["more"], failure("upgrade.image-pull" if now < 15 else "upgrade.deployment-failed"), patience=20
+                ["more"], failing(20, "upgrade.image-pull" if now < 15 else "upgrade.deployment-failed")
             ),
             ("stalled", 30),
         ),
         (
             lambda now: Verdict(
                 ["more"],
-                failure("upgrade.image-pull" if now < 15 else "upgrade.deployment-failed"),
-                patience=20,
+                failing(20, "upgrade.image-pull" if now < 15 else "upgrade.deployment-failed"),
                 movement=now,
             ),
             ("failed", 35),
         ),
-        (lambda now: Verdict([], failure(), patience=20), ("done", 15)),
+        (
+            lambda now: Verdict(
+                ["more"],
+                [*failing(20, "upgrade.image-pull"), *(failing(25, "upgrade.crash-loop") if now >= 5 else ())][
+                    now % 2 :
+                ],
+                movement=now,
+            ),
+            ("failed", 30),
+        ),
+        (lambda now: Verdict([], failing(20)), ("done", 15)),
     ],
     ids=[
         "without patience",
@@ -179,6 +193,7 @@ def test_something_moves(scene: Scene, expected: tuple[str, int]) -> None:
         "passing each time",
         "the stall clock runs while a failure is watched",
         "another failure has its own patience",
+        "one that comes and goes does not hide the one that lasts",
         "done before its patience ends",
     ],
 )
@@ -188,10 +203,10 @@ def test_failing(scene: Scene, expected: tuple[str, int]) -> None:
 
 
 def test_the_end_says_what_was_missing_and_what_failed() -> None:
-    waited = Run(lambda now: Verdict(["first", "second"], failure(), patience=5), LIMITS).waited
-    assert waited == Waited("failed", ["first", "second"], failure())
-    stalled = Run(lambda now: Verdict(["first"], failure() if now == 30 else None, patience=5), LIMITS).waited
-    assert stalled == Waited("stalled", ["first"], failure())
+    waited = Run(lambda now: Verdict(["first", "second"], failing(5)), LIMITS).waited
+    assert waited == Waited("failed", ["first", "second"], [failure()])
+    stalled = Run(lambda now: Verdict(["first"], failing(5) if now == 30 else ()), LIMITS).waited
+    assert stalled == Waited("stalled", ["first"], [failure()])
 
 
 def test_where_it_is_is_told_and_when_it_is_done() -> None:
@@ -209,7 +224,7 @@ def test_a_failure_is_told_while_it_is_watched() -> None:
     stage = Stage("handler", (0, ""), "more", "more")
 
     def scene(now: int) -> Verdict:
-        return Verdict(["more"], failure() if now > 20 else None, patience=30, movement=now, stage=stage)
+        return Verdict(["more"], failing(30) if now > 20 else (), movement=now, stage=stage)
 
     assert Run(scene, LIMITS).said[1:] == ["handler           It fails. The run stops if that lasts 30 s."]
 
@@ -220,7 +235,7 @@ def test_a_failure_is_told_while_it_is_watched() -> None:
         (done_from(0), "done", [15]),
         (done_from(7), "done", [22]),
         (lambda now: Verdict(["more"]), "stalled", [30]),
-        (lambda now: Verdict(["more"], failure(), patience=20), "failed", [20]),
+        (lambda now: Verdict(["more"], failing(20)), "failed", [20]),
         (done_from(100), "timeout", []),
     ],
 )
@@ -237,8 +252,8 @@ def test_everything_is_listed_once_more_before_a_verdict_and_at_no_other_time(
         (Verdict([]), Verdict(["more"], movement=1), ("stalled", 45)),
         (Verdict(["more"]), Verdict(["more"], movement=1), ("stalled", 60)),
         (Verdict(["more"]), Verdict([], movement=1), ("done", 45)),
-        (Verdict(["more"], failure(), patience=20), Verdict([], movement=1), ("done", 35)),
-        (Verdict(["more"], failure(), patience=20), Verdict(["more"], movement=1), ("stalled", 50)),
+        (Verdict(["more"], failing(20)), Verdict([], movement=1), ("done", 35)),
+        (Verdict(["more"], failing(20)), Verdict(["more"], movement=1), ("stalled", 50)),
     ],
     ids=[
         "not done after all",
@@ -282,7 +297,7 @@ class TestTrouble:
         assert run.waited.missing == ["It is away."]
 
     def test_a_failure_does_not_count(self) -> None:
-        scene: Scene = lambda now: Verdict(["more"], failure() if now < 40 else None, patience=5, movement=now)  # noqa: E731
+        scene: Scene = lambda now: Verdict(["more"], failing(5) if now < 40 else (), movement=now)  # noqa: E731
         assert Run(scene, LIMITS, troubles=range(0, 40)).ended == ("timeout", 100)
         assert Run(scene, LIMITS, troubles=range(0, 20)).ended == ("failed", 20)
 

@@ -1,0 +1,88 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The faults: where each makes sense, how long it is there, and how a run may end that meets it."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+READ, REHEARSAL, WRITE, WATCH = "read", "rehearsal", "write", "watch"
+ANY = (READ, REHEARSAL, WRITE, WATCH)
+
+DONE = "done"
+# What a run says that ends without having arrived; the words are those of its message.
+SILENT = r"does not answer|was closed|broke|not JSON|reset|[Tt]imed out|did not arrive|cut off|incomplete"
+UNAVAILABLE = r"429|500|502|503|504"
+LOGIN = r"401|log in"
+DENIED = r"403|Forbidden|not allowed"
+CHANGED = r"409|changes faster|Conflict|changed"
+WEBHOOK = r"webhook"
+STALLED = r"upgrade\.stalled|upgrade\.timeout|kubevirt\.unhealthy|migrations-in-flight|lock"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault.
+
+    Attributes:
+        name: As the proxy knows it.
+        what: What the client sees.
+        sorts: The sorts of phases where it makes sense.
+        times: For how many requests it is there when it passes; 0 where it only makes sense as a lasting one.
+        lasts: What it hits when it lasts: nothing but its phase, everything from then on, or it never lasts.
+        reads_say: What a run may say that it ends with although the fault passes and only reads met it; empty: it must be done.
+        writes_say: The same where writes met it.
+        lasting_says: What a run must say that it ends with when the fault lasts.
+    """
+
+    name: str
+    what: str
+    sorts: tuple[str, ...]
+    times: int = 0
+    lasts: t.Literal["", "phase", "everything"] = ""
+    reads_say: str = ""
+    writes_say: str = ""
+    lasting_says: str = ""
+
+
+FAULTS = (
+    Fault("429", "too many requests, Retry-After: 1", ANY, 2),
+    Fault("500", "an internal error; nothing was done", ANY, 2, writes_say=UNAVAILABLE),
+    Fault(
+        "503", "unavailable; nothing was done", ANY, 2, "everything", writes_say=UNAVAILABLE, lasting_says=UNAVAILABLE
+    ),
+    Fault(
+        "reset before",
+        "the connection is cut before the server has the request",
+        ANY,
+        1,
+        "everything",
+        "",
+        SILENT,
+        SILENT,
+    ),
+    Fault("reset after", "the connection is cut when the server has done it", ANY, 1, "", "", SILENT, SILENT),
+    Fault("slow", "answers after 6 s", ANY, 2),
+    Fault("hang", "never answers", ANY, 1, "everything", "", SILENT, SILENT),
+    Fault(
+        "truncated",
+        "half of the answer, then the connection is cut",
+        (READ, REHEARSAL, WRITE),
+        1,
+        "",
+        "",
+        SILENT,
+        SILENT,
+    ),
+    Fault("401", "the login is not known", ANY, 2, "everything", "", LOGIN, LOGIN),
+    Fault("403", "the user may not", ANY, 0, "phase", lasting_says=DENIED),
+    Fault("409", "somebody else changed the object", (WRITE,), 1, "phase", "", CHANGED, CHANGED),
+    Fault("stale", "an older answer to the same question", (READ,), 2),
+    Fault("watch closed", "ends at once, without an event", (WATCH,), 3, "phase"),
+    Fault("410", "the watch's resourceVersion is too old", (WATCH,), 3, "phase"),
+    Fault("webhook", "failed calling webhook, x509", ("admitted",), 2, "phase", "", WEBHOOK, WEBHOOK),
+)
+BY_NAME = {fault.name: fault for fault in FAULTS}

@@ -1,0 +1,73 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The fault proxy knows from a request alone which phase of a run it belongs to."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import workload_updates
+
+from tests.faults.phases import BY_NAME, Request, Story, phase_of
+from tests.faults.scenarios import SCENARIOS
+
+KUBEVIRT = "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kubevirt/leases"
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kubevirts.kubevirt.io"
+MIGRATIONS = "/apis/kubevirt.io/v1/virtualmachineinstancemigrations"
+PODS = "/api/v1/namespaces/kubevirt/pods"
+
+LIVE = {
+    "metadata": {"name": "kubevirt", "annotations": {workload_updates.HELD_ANNOTATION: '["LiveMigrate"]'}},
+    "spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": []}},
+}
+HOLDING = json.dumps(workload_updates.holding_patch({"metadata": {}, "spec": {}}))
+RELEASING = json.dumps(workload_updates.releasing_patch(LIVE, ["LiveMigrate"]))
+TAKING_OVER = json.dumps([{"op": "replace", "path": "/metadata/managedFields", "value": []}])
+
+
+@pytest.mark.parametrize(
+    ("request_", "story", "phase"),
+    [
+        (Request("GET", "/api/v1/namespaces/kube-system"), Story(), "find the cluster"),
+        (Request("GET", "/apis/kubevirt.io/v1/kubevirts?limit=500"), Story(), "observe"),
+        (Request("GET", CRD), Story(), "read what the manifest names"),
+        (Request("GET", CRD), Story("hold the methods"), ""),
+        (Request("PATCH", f"{CRD}?dryRun=All&force=true", "{}"), Story(), "rehearse"),
+        (Request("POST", LEASES, "{}"), Story(), "take the lock"),
+        (Request("PUT", f"{LEASES}/kubevirt-lifecycle", "{}"), Story(), "take the lock"),
+        (Request("PUT", f"{LEASES}/kubevirt-lifecycle", "{}"), Story(done={"take the lock"}), "renew the lock"),
+        (Request("DELETE", f"{LEASES}/kubevirt-lifecycle"), Story(done={"take the lock"}), "release the lock"),
+        (Request("PATCH", KUBEVIRT, HOLDING), Story(), "hold the methods"),
+        (Request("GET", f"{MIGRATIONS}?watch=true"), Story("hold the methods"), "drain migrations"),
+        (Request("PATCH", CRD, TAKING_OVER), Story(), "take over the CRD"),
+        (Request("PATCH", f"{CRD}?force=true", "{}"), Story(), "apply the CRD"),
+        (Request("GET", f"{PODS}?limit=500"), Story("apply the Deployment"), "list for the wait"),
+        (Request("GET", f"{PODS}?watch=true"), Story("apply the Deployment"), "wait"),
+        (Request("PATCH", KUBEVIRT, RELEASING), Story("apply the Deployment"), "restore the methods"),
+        (Request("GET", f"{PODS}?watch=true"), Story("restore the methods"), "wait after the methods"),
+        (Request("GET", "/apis/kubevirt.io/v1/kubevirts"), Story("restore the methods"), "look at the end"),
+    ],
+)
+def test_the_phase_of_a_request(request_: Request, story: Story, phase: str) -> None:
+    assert phase_of(request_, story) == phase
+
+
+def test_the_lock_is_no_step_of_the_story() -> None:
+    story = Story("hold the methods")
+    story.took("renew the lock", Request("PUT", f"{LEASES}/kubevirt-lifecycle"))
+    assert story.last_write == "hold the methods"
+
+
+def test_a_rehearsal_changes_nothing_in_the_story() -> None:
+    story = Story()
+    story.took("rehearse", Request("PATCH", f"{CRD}?dryRun=All"))
+    assert story == Story()
+
+
+def test_scenarios_name_phases_that_there_are() -> None:
+    for scenario in SCENARIOS.values():
+        assert {*scenario.phases, *scenario.briefly} <= {*BY_NAME}
