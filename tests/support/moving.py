@@ -231,6 +231,11 @@ class Cluster(Clock):
         strategy = self.objects[KUBEVIRT]["spec"].get("workloadUpdateStrategy") or {}
         return list(strategy.get("workloadUpdateMethods") or [])
 
+    @property
+    def leases(self) -> list[str]:
+        """The paths of all Leases."""
+        return [path for path in self.objects if "/leases/" in path]
+
     def unfinished(self) -> list[Object]:
         return [
             one for one in self._in(MIGRATIONS) if one.get("status", {}).get("phase") not in ("Succeeded", "Failed")

@@ -11,6 +11,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interruption import Interrupted
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import leases
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.migrations import OURS_LABEL
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.update_marks import MARK, WINDOW
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.workload_updates import HELD_ANNOTATION
@@ -503,6 +505,44 @@ def test_options_that_cannot_be_used(run: Run, options: Object, words: str) -> N
     with pytest.raises(InvalidOption, match=words):
         run(**options)
     assert run.cluster.writes == []
+
+
+def test_a_signal_leaves_the_hold_and_says_how_to_go_on(run: Run) -> None:
+    many(run.cluster, 10)
+
+    def end() -> None:
+        if len(run.cluster.migrated) >= 3:
+            raise Interrupted("SIGTERM")
+
+    run.cluster.each_second = end
+    stopped = run(widen=[100])
+    assert "Stopped by SIGTERM." in stopped.failure
+    assert "held empty" in stopped.failure and stopped.changed
+    assert run.cluster.methods == [] and run.held
+    assert not run.cluster.leases, "the lock is not left behind"
+    assert any("To go on, run the same again" in line for line in run.said)
+    run.cluster.each_second = lambda: None
+    assert not run().failure
+    assert run.cluster.outdated == []
+
+
+def test_while_another_run_has_the_cluster_nothing_is_moved(run: Run) -> None:
+    many(run.cluster, 3)
+    path = leases.path_of("kubevirt")
+    lease = leases.new("kubevirt", "somebody else", "2026-03-01T12:00:00.000000Z")
+    run.cluster.objects[path] = lease
+    beat = run.cluster.pause
+
+    def renew(seconds: float) -> None:
+        beat(seconds)
+        lease["metadata"]["resourceVersion"] = str(run.cluster.seconds)
+
+    lease["metadata"] |= {"uid": "other", "resourceVersion": "1"}
+    run.cluster.pause = renew  # type: ignore[method-assign]
+    refused = run()
+    assert ids(refused)[0] == "cluster.held"
+    assert "Moving the VMs cannot begin." in refused.failure and "Nothing was changed." in refused.failure
+    assert (refused.changed, refused.actions, run.cluster.writes) == (False, [], [])
 
 
 # Pages
