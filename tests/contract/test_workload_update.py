@@ -182,3 +182,13 @@ def test_a_stray_launcher_refuses_everything(peopled: World) -> None:
     assert refused.finding_ids[0] == "workloads.split-brain", refused.message
     assert "virt-launcher-stray on one" in refused.message
     assert mutating(peopled.lab.audited(position)) == []
+
+
+def test_the_playbook_shows_the_plan_and_needs_to_know_how(peopled: World) -> None:
+    position = peopled.lab.audit_position()
+    shown = peopled.lab.playbook("workloads", "--check", kubevirt_workload_methods=["LiveMigrate"])
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "canary  VM default/a" in shown.stdout
+    missing = peopled.lab.playbook("workloads")
+    assert missing.returncode != 0 and "kubevirt_workload_methods is missing or empty" in missing.stdout
+    assert mutating(peopled.lab.audited(position)) == []

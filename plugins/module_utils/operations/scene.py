@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ..cluster.api import Api, Json
+from ..cluster.errors import NotFound
 from ..cluster.watch import Source
 from ..knowledge import migrations, split_brain
 from ..knowledge.guest_classes import Candidate, GuestClass, class_of
@@ -85,12 +86,20 @@ class Scene:
     vmis: Sequence[Json]
     pods: Sequence[Json]
     migrations: Sequence[Json]
+    known: dict[str, tuple[str, Vm]] = field(default_factory=dict)
+    """From earlier scenes, by UID and with the resourceVersion: of thousands of VMs few change from one look to the next."""
 
     @cached_property
     def vms(self) -> dict[str, Vm]:
         """By namespace/name, in that order."""
-        around = self.surroundings
-        return {migrations.key_of(vmi): _vm_of(vmi, around) for vmi in sorted(self.vmis, key=migrations.key_of)}
+        return {migrations.key_of(vmi): self._vm(vmi) for vmi in sorted(self.vmis, key=migrations.key_of)}
+
+    def _vm(self, vmi: Json) -> Vm:
+        uid, version = vmi["metadata"]["uid"], vmi["metadata"].get("resourceVersion", "")
+        known = self.known.get(uid)
+        if known is None or known[0] != version:
+            known = self.known[uid] = (version, _vm_of(vmi, self.surroundings))
+        return known[1]
 
     @cached_property
     def vmis_by_name(self) -> dict[str, Json]:
@@ -153,9 +162,9 @@ class Scene:
 def sources(facts: Facts) -> list[Source]:
     """The collections that a scene is made of."""
     return [
-        Source("vmis", f"{facts.api}/virtualmachineinstances"),
-        Source("pods", "/api/v1/pods", label_selector="kubevirt.io=virt-launcher"),
-        migrations_source(facts),
+        Source("vmis", f"{facts.api}/virtualmachineinstances", keep=_without_managers),
+        Source("pods", "/api/v1/pods", label_selector="kubevirt.io=virt-launcher", keep=_of_a_pod),
+        replace(migrations_source(facts), keep=_without_managers),
     ]
 
 
@@ -185,9 +194,32 @@ def scene_of(api: Api, facts: Facts, surroundings: Surroundings) -> Scene:
 
 
 def _read(api: Api, source: Source) -> list[Json]:
-    if source.label_selector:
-        return [*api.objects(source.path, label_selector=source.label_selector)]
-    return api.list_or_empty(source.path)
+    keep = source.keep or dict
+    try:
+        return [keep(one) for one in api.objects(source.path, label_selector=source.label_selector)]
+    except NotFound:  # virt-operator makes the kinds
+        return []
+
+
+def _without_managers(live: Json) -> Json:
+    """Nearly half of an object says who wrote which field."""
+    return {**live, "metadata": {key: value for key, value in live["metadata"].items() if key != "managedFields"}}
+
+
+def _of_a_pod(pod: Json) -> Json:
+    """Whose it is, where, and how it is; the definition of a launcher pod is long, and of no use here."""
+    status = pod.get("status") or {}
+    containers = [{"state": one.get("state")} for one in status.get("containerStatuses") or ()]
+    metadata = {key: value for key, value in pod["metadata"].items() if key not in ("managedFields", "annotations")}
+    return {
+        "metadata": metadata,
+        "spec": {"nodeName": (pod.get("spec") or {}).get("nodeName")},
+        "status": {
+            "phase": status.get("phase"),
+            "conditions": status.get("conditions"),
+            "containerStatuses": containers,
+        },
+    }
 
 
 def _vm_of(vmi: Object, around: Surroundings) -> Vm:

@@ -38,7 +38,7 @@ from .moving import Mover
 from .observe import Facts, observe
 from .outcome import Outcome, Report, listed, mistake, phase, told
 from .risk_facts import finding_of_a_gate
-from .scene import Scene, Surroundings, sources
+from .scene import Scene, Surroundings, Vm, sources
 from .workload_findings import rest_of
 from .workload_plan import Plan, Step, Wish, actions_of, after_of, diff_of, marked_and_outdated, movable, vms_in_words
 
@@ -97,6 +97,7 @@ class WorkloadRun:
         self._done: list[Step] = []
         self._withheld = False
         self._failed_later: dict[str, str] = {}
+        self._known: dict[str, tuple[str, Vm]] = {}
         self._scene = Scene(surroundings, (), (), ())
         self._mover = Mover(api, facts, self._look, clock=clock, migration_timeout=params["migration_timeout"])
 
@@ -167,7 +168,7 @@ class WorkloadRun:
 
     def _take(self) -> Scene:
         objects = self._picture.objects
-        return Scene(self._around, objects("vmis"), objects("pods"), objects("migrations"))
+        return Scene(self._around, objects("vmis"), objects("pods"), objects("migrations"), self._known)
 
     def _run_twice(self) -> list[Double]:
         now = self._clock.now()
