@@ -176,7 +176,7 @@ CATALOGUE: dict[str, Kind] = {
     "workloads.live-migration-gate-off": _blocker(
         "This version has live migration behind a feature gate, and that is off.", acceptable=True
     ),
-    "workloads.methods-held": Kind("warning", True, "An unfinished upgrade holds the workload update methods empty."),
+    "workloads.methods-held": Kind("warning", True, "An unfinished run holds the workload update methods empty."),
     "workloads.migrations-in-flight": _blocker("Live migrations are running.", acceptable=True),
     "workloads.needs-two-nodes": _blocker("Live migration needs two nodes that take VMs.", acceptable=True),
     "workloads.not-before-0-39": _blocker("KubeVirt moves VMs by itself from 0.39.0 on only."),

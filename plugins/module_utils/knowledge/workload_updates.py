@@ -42,6 +42,12 @@ def held_methods(kubevirt: Object) -> list[str] | None:
     return None if remembered is None else remembered["methods"]
 
 
+def is_held_by_a_move(kubevirt: Object) -> bool:
+    """Whether it was a run that moves VMs that emptied the methods, not an upgrade."""
+    text = (kubevirt["metadata"].get("annotations") or {}).get(HELD_ANNOTATION) or ""
+    return text.lstrip().startswith("{")
+
+
 def methods_before(kubevirt: Object) -> list[str]:
     """The methods that were set before a run emptied them, if one did."""
     remembered = _remembered(kubevirt)

@@ -153,7 +153,7 @@ def _vms(workloads: Mapping[str, int]) -> str:
 def _vm_updates(kubevirt: Mapping[str, t.Any]) -> str:
     held = kubevirt["held_workload_update_methods"]
     if held is not None:
-        return f"held by an unfinished upgrade ({', '.join(held) or 'no methods'} remembered)"
+        return f"held by an unfinished run ({', '.join(held) or 'no methods'} remembered)"
     methods = kubevirt["workload_update_strategy"].get("workloadUpdateMethods") or []
     return ", ".join(methods) or "off (running VMs stay on the launcher that started them)"
 

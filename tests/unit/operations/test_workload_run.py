@@ -17,9 +17,14 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.migra
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.update_marks import MARK, WINDOW
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.workload_updates import HELD_ANNOTATION
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import workload_run, workload_update
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Cluster, observe
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import InvalidOption, Outcome
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.standing_findings import (
+    findings_about_a_hold,
+)
 
-from tests.support.moving import KUBEVIRT, MIGRATIONS, NEW, PODS, VMS, Cluster, Killed, Seconds
+from tests.support import moving
+from tests.support.moving import KUBEVIRT, MIGRATIONS, NEW, PODS, VMS, Killed, Seconds
 
 World = t.Any  # tests/unit/operations/conftest.py
 Object = dict[str, t.Any]
@@ -77,7 +82,7 @@ class Run:
         objects["/apis"] = {"metadata": {}, "groups": groups}
         objects["/version"] = {"metadata": {}, "gitVersion": "v1.34.4"}
         objects["/api/v1"] = {"metadata": {}, "resources": [{"name": "pods", "kind": "Pod", "namespaced": True}]}
-        self.cluster = Cluster(objects)
+        self.cluster = moving.Cluster(objects)
         self.said: list[str] = []
 
     def __call__(self, check_mode: bool = False, **options: t.Any) -> Outcome:
@@ -103,7 +108,7 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
     return made
 
 
-def many(cluster: Cluster, count: int, **how: t.Any) -> list[str]:
+def many(cluster: moving.Cluster, count: int, **how: t.Any) -> list[str]:
     names = [f"vm-{number:02}" for number in range(count)]
     for number, name in enumerate(names):
         cluster.add_vm(name, f"n{number % 2 + 1}", **how)
@@ -461,6 +466,8 @@ def test_a_failed_canary_after_a_kill_goes_back_to_what_was_before_the_first_run
     with pytest.raises(Killed):
         run(methods=["LiveMigrate"])
     assert run.cluster.methods == []
+    facts = observe(run.cluster.api(), Cluster("", ""))
+    assert [one.cause.partition(" emptied")[0] for one in findings_about_a_hold(facts)] == ["A run that moves VMs"]
     run.cluster.killed_after = 10**9
     run.cluster.courses = {"vm-00": "fails"}
     assert run(methods=["LiveMigrate"]).failure
