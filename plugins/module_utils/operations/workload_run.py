@@ -95,7 +95,7 @@ class WorkloadRun:
         self._doubles: dict[str, float] = {}
         self._written: list[str] = []
         self._done: list[Step] = []
-        self._withheld = False
+        self._withheld = self._is_interrupted = False
         self._failed_later: dict[str, str] = {}
         self._known: dict[str, tuple[str, Vm]] = {}
         self._scene = Scene(surroundings, (), (), ())
@@ -116,6 +116,7 @@ class WorkloadRun:
         except ClusterError as error:
             self._outcome.failure = self._failure(Stopped(words=str(error)))
         except Interrupted as interrupted:
+            self._is_interrupted = True
             self._api.hurried = HURRIED_TIMEOUT
             self._outcome.failure = self._failure(Stopped(words=f"Stopped by {interrupted}."))
             self._tell(f"stopped by {interrupted}. {HOW_TO_GO_ON}")
@@ -342,15 +343,12 @@ class WorkloadRun:
         if outcome.failure:
             outcome.actions = actions_of(self._done)
         outcome.changed = bool(self._written or self._mover.asked_for)
-        strategy = self._plan.after
-        try:
-            facts = observe(self._api, self._facts.cluster)
-        except ClusterError:
-            outcome.state = "unknown"
-        else:
-            outcome.state = facts.state
-            strategy = strategy_of(facts.kubevirt or {})
-            outcome.diff = diff_of(facts, self._plan.before, strategy)
+        outcome.state, strategy = "unknown", self._plan.after
+        if not self._is_interrupted:
+            with contextlib.suppress(ClusterError):
+                facts = observe(self._api, self._facts.cluster)
+                outcome.state, strategy = facts.state, strategy_of(facts.kubevirt or {})
+                outcome.diff = diff_of(facts, self._plan.before, strategy)
         left = {name for name, vm in scene.vms.items() if vm.is_outdated}
         failed = {**self._mover.failed, **self._failed_later}
         moved = sorted({*before} - left)
