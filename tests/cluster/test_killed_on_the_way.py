@@ -35,7 +35,7 @@ def test_with_live_migrate_set_and_killed_on_the_way(running: Lab, tmp_path: Pat
         running.playbook_command("upgrade", kubevirt_version=TO, kubevirt_manifest=manifest),
     )
     assert methods(running) == []
-    assert "held by an unfinished upgrade" in running.playbook("status").stdout
+    assert "held by an unfinished run" in running.playbook("status").stdout
 
     done = running.playbook("upgrade", kubevirt_version=TO, kubevirt_manifest=manifest)
     assert done.returncode == 0, done.stdout + done.stderr

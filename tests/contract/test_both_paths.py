@@ -25,6 +25,7 @@ from tests.support.play import ELSEWHERE, HERE, Play
 
 INFO, UPGRADE = "kubevirt.lifecycle.kubevirt_info", "kubevirt.lifecycle.kubevirt_upgrade"
 STRATEGY = "kubevirt.lifecycle.kubevirt_workload_strategy"
+MOVING = "kubevirt.lifecycle.kubevirt_workload_update"
 # Only in one of the two, or never the same twice.
 NOT_COMPARED = ("elapsed", "page", "ansible_facts", "warnings", "exception", "failed_when_result")
 
@@ -73,6 +74,13 @@ def every_way_to_end(world: World) -> list[Json]:
         {STRATEGY: {"methods": ["Evict"], "batch_eviction_interval": "60"}},
         {STRATEGY: {"methods": ["Restart"]}},
         {STRATEGY: {}},
+        {MOVING: {"methods": ["LiveMigrate"]}, "check_mode": True, "diff": True},
+        {MOVING: {"methods": ["LiveMigrate"], "accept": ["none.such"]}},
+        {MOVING: {"methods": [], "widen": [5]}},
+        {MOVING: {"methods": ["LiveMigrate"], "widen": [25, 5]}},
+        {MOVING: {"methods": ["LiveMigrate"], "widen": ["many"]}},
+        {MOVING: {"methods": ["Restart"]}},
+        {MOVING: {}},
     ]
 
 

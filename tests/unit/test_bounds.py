@@ -43,9 +43,26 @@ BOUNDS = {
         "Lock._has_gone",
     ): "after the seconds that the other run's Lease names, which are bounded",
     (
+        "module_utils/operations/moving.py",
+        "Mover.move",
+    ): "each round looks at the clocks in WorkloadRun._look(), which raises at the deadline",
+    (
         "module_utils/operations/waiting.py",
         "wait_for",
     ): "at the deadline, or at the end of a hold or the stall clock soon after",
+    (
+        "module_utils/operations/workload_run.py",
+        "WorkloadRun._drain",
+    ): "after migration_timeout",
+    (
+        "module_utils/operations/workload_run.py",
+        "WorkloadRun._follow",
+    ): "each round looks at the clocks in _look(), which raises at the deadline",
+    (
+        "module_utils/operations/workload_run.py",
+        "WorkloadRun._look",
+    ): "each round looks at the clocks, which raises at the deadline",
+    ("module_utils/operations/workload_run.py", "WorkloadRun._soak"): "after the time of soak",
 }
 """(file in plugins/, function): why it ends."""
 

@@ -23,7 +23,7 @@ from jinja2 import nodes
 ROOT = Path(__file__).resolve().parents[2]
 JINJA = jinja2.Environment(autoescape=False)  # only parses
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
-PLAYBOOKS = ("upgrade", "plan", "status")
+PLAYBOOKS = ("upgrade", "plan", "workloads", "status")
 NOTHING = (None, "")
 REQUIRED = "required"
 
@@ -105,8 +105,9 @@ def variables_of(value: Any) -> set[str]:
 
 
 def role_calls() -> dict[str, dict[str, str]]:
-    """What the playbooks upgrade and plan hand to each role."""
-    handed = load("playbooks/vars/upgrade.yml")
+    """What the playbooks hand to each role."""
+    files = sorted((ROOT / "playbooks/vars").glob("*.yml"))
+    handed = {name: value for file in files for name, value in load(str(file)).items()}
     return {role: {name: value for name, value in handed.items() if name.startswith(f"{role}_")} for role in ROLES}
 
 
@@ -148,7 +149,8 @@ def argument_spec(operation: str) -> dict[str, dict[str, Any]]:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two defaults mean the same; empty text is how roles and playbooks say that an option is left out."""
+    """Whether two defaults mean the same; empty text, or the number 0, is how roles and playbooks say that an option is left out."""
+    left, right = (None if type(one) is int and one == 0 else one for one in (left, right))
     return (left in NOTHING and right in NOTHING) or (type(left) is type(right) and left == right)
 
 
@@ -243,11 +245,14 @@ def test_a_role_checks_the_types_that_the_module_documents(role: str) -> None:
             assert {key: options[variable].get(key) for key in wanted} == wanted, variable
 
 
-def test_the_table_has_every_option_of_the_upgrade() -> None:
-    assert set(documented_options("kubevirt_upgrade")) <= {row.option for row in ROWS}
+@pytest.mark.parametrize("module", ["kubevirt_upgrade", "kubevirt_workload_update"])
+def test_the_table_has_every_option(module: str) -> None:
+    assert set(documented_options(module)) <= {row.option for row in ROWS}
 
 
-@pytest.mark.parametrize("module", ["kubevirt_info", "kubevirt_upgrade", "kubevirt_workload_strategy"])
+@pytest.mark.parametrize(
+    "module", ["kubevirt_info", "kubevirt_upgrade", "kubevirt_workload_strategy", "kubevirt_workload_update"]
+)
 def test_the_documentation_describes_the_argument_spec(module: str) -> None:
     spec = argument_spec(module.removeprefix("kubevirt_"))
     documented = documented_options(module)

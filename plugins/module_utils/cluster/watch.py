@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import typing as t
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .api import Api, Json, Watching
@@ -34,11 +34,16 @@ LAGS = (
 
 @dataclass(frozen=True)
 class Source:
-    """A collection to watch."""
+    """A collection to watch.
+
+    Attributes:
+        keep: Makes what is kept of an object, where there are very many; None keeps it as it is. It must leave what names it.
+    """
 
     name: str
     path: str
     label_selector: str = ""
+    keep: Callable[[Json], Json] | None = None
 
 
 class Picture:
@@ -51,6 +56,7 @@ class Picture:
         self._api = api
         self._sources = sources
         self._objects: dict[str, dict[str, Json]] = {source.name: {} for source in sources}
+        self._keep = {source.name: source.keep or _all_of_it for source in sources}
         self._newest: dict[str, int] = {}
         self._events: queue.Queue[tuple[str, str, t.Any]] = queue.Queue()
         self._stop = threading.Event()
@@ -111,11 +117,11 @@ class Picture:
             self._newest[name] = int(version)
         self._troubles.pop(name, None)
         if kind == "LISTED":
-            self._objects[name] = {_key(item): item for item in content[0]}
+            self._objects[name] = {_key(item): self._keep[name](item) for item in content[0]}
         elif kind == "DELETED":
             self._objects[name].pop(_key(content), None)
         elif kind != "BOOKMARK":
-            self._objects[name][_key(content)] = content
+            self._objects[name][_key(content)] = self._keep[name](content)
 
     def _follow(self, source: Source, version: str) -> None:
         """One source, until the picture is closed. Runs in a thread of its own."""
@@ -162,6 +168,10 @@ class Picture:
 
     def _list(self, source: Source) -> tuple[list[Json], str]:
         return self._api.snapshot(source.path, label_selector=source.label_selector, patience=LIST_PATIENCE)
+
+
+def _all_of_it(item: Json) -> Json:
+    return item
 
 
 def _key(item: Json) -> str:

@@ -156,6 +156,8 @@ CATALOGUE: dict[str, Kind] = {
     "version.unavailable": _blocker("The wanted release, or one on the way to it, cannot be had."),
     "version.unknown": _blocker("The running version cannot be told."),
     "version.withdrawn": _blocker("The wanted release was withdrawn by KubeVirt."),
+    "workloads.budget-spent": _blocker("More VMs could not be moved than failure_budget allows."),
+    "workloads.canary-failed": _blocker("The first VM of its class did not arrive well."),
     "workloads.control-plane-moves": _blocker(
         "VMs would be moved while KubeVirt's control plane is being rolled out.", acceptable=True
     ),
@@ -170,10 +172,11 @@ CATALOGUE: dict[str, Kind] = {
     "workloads.launchers-fall-behind": Kind(
         "warning", True, "VMs would run on launchers two or more minor versions old."
     ),
+    "workloads.left-behind": Kind("warning", True, "VMs still run on an older launcher."),
     "workloads.live-migration-gate-off": _blocker(
         "This version has live migration behind a feature gate, and that is off.", acceptable=True
     ),
-    "workloads.methods-held": Kind("warning", True, "An unfinished upgrade holds the workload update methods empty."),
+    "workloads.methods-held": Kind("warning", True, "An unfinished run holds the workload update methods empty."),
     "workloads.migrations-in-flight": _blocker("Live migrations are running.", acceptable=True),
     "workloads.needs-two-nodes": _blocker("Live migration needs two nodes that take VMs.", acceptable=True),
     "workloads.not-before-0-39": _blocker("KubeVirt moves VMs by itself from 0.39.0 on only."),
@@ -184,7 +187,12 @@ CATALOGUE: dict[str, Kind] = {
     "workloads.same-version-outdated": Kind(
         "warning", True, "Launchers of the running version count as outdated, because their image is named otherwise."
     ),
+    "workloads.split-brain": _blocker("A VM runs in two launcher pods at once."),
+    "workloads.stalled": _blocker("VMs were not moved in time."),
     "workloads.stay-old": Kind("warning", True, "VMs stay on launchers of an older version."),
+    "workloads.strategy-withheld": Kind(
+        "warning", True, "The asked methods are not set, because VMs are marked not to be moved."
+    ),
 }
 
 

@@ -28,3 +28,13 @@ def unfinished_migrations(migrations: Iterable[Mapping[str, t.Any]]) -> list[str
 def tag_of(image: str) -> str:
     """The tag of an image; empty where it has none, or is named by a digest alone."""
     return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+
+
+def launcher_image_of(virt_controller: Mapping[str, t.Any]) -> str:
+    """The launcher image that Deployment virt-controller gives to VMs; empty where it does not say."""
+    containers = (((virt_controller.get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers") or ()
+    for container in containers:
+        words = [*(container.get("command") or ()), *(container.get("args") or ())]
+        if "--launcher-image" in words[:-1]:
+            return str(words[words.index("--launcher-image") + 1])
+    return ""

@@ -153,6 +153,46 @@ def _vms(workloads: Mapping[str, int]) -> str:
 def _vm_updates(kubevirt: Mapping[str, t.Any]) -> str:
     held = kubevirt["held_workload_update_methods"]
     if held is not None:
-        return f"held by an unfinished upgrade ({', '.join(held) or 'no methods'} remembered)"
+        return f"held by an unfinished run ({', '.join(held) or 'no methods'} remembered)"
     methods = kubevirt["workload_update_strategy"].get("workloadUpdateMethods") or []
     return ", ".join(methods) or "off (running VMs stay on the launcher that started them)"
+
+
+SHOWN = 20
+"""How many VMs of a list are on the page; the result has them all."""
+
+
+def workload_page(result: Result) -> list[str]:
+    """What is done with the VMs, or was done, and what is left."""
+    rows = [("VMs", _moved(result)), ("Strategy", in_words(result.get("strategy")))] if "vms" in result else []
+    rows += [("State", result["state"]), ("Cluster", _cluster(result))]
+    lines = _table(rows)
+    if result["actions"]:
+        lines.append("Steps")
+        lines += [
+            f"  {n}. {one['action']}  {one['object']}  ({one['reason']})" for n, one in enumerate(result["actions"], 1)
+        ]
+    lines += _section("No canary for", [*map("  {}".format, result.get("unproven", ()))])
+    lines += _section("Failed", [f"  {one['vm']}: {one['reason']}" for one in result.get("failed", ())])
+    lines += _section("Left", [*_left(result.get("rest", ()))])
+    return [*lines, *_findings(result["findings"])]
+
+
+def _moved(result: Result) -> str:
+    vms = result["vms"]
+    words = f"{vms['running']} running, {vms['outdated']} on an older launcher, {vms['marked']} marked"
+    if result["moved"]:
+        words += f"; {result['moved']} moved ({result['rate']} a minute)"
+    return words
+
+
+def _left(rest: Sequence[Mapping[str, t.Any]]) -> Iterator[str]:
+    for one in rest:
+        yield f"  {one['vm']}: {one['reason']}. {one['fix']}"
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    if not lines:
+        return []
+    more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return [f"{title:<11} {len(lines)}", *lines[:SHOWN], *more]

@@ -141,18 +141,23 @@ def findings_about_workloads(facts: Facts) -> list[Finding]:
 
 
 def findings_about_a_hold(facts: Facts, level: Level | None = None) -> list[Finding]:
-    """That an upgrade holds the workload update methods empty."""
+    """That an upgrade, or a run that moves VMs, holds the workload update methods empty."""
     kubevirt = facts.kubevirt
     if kubevirt is None or workload_updates.held_methods(kubevirt) is None:
         return []
+    who, again, then = (
+        ("A run that moves VMs", "kubevirt_workload_update", "it sets the methods that were asked for")
+        if workload_updates.is_held_by_a_move(kubevirt)
+        else ("An upgrade", "the upgrade", "it puts the methods back")
+    )
     return [
         finding(
             "workloads.methods-held",
             level=level,
             object=facts.kubevirt_name,
-            cause="An upgrade emptied the workload update methods and has not finished, so no VM is moved meanwhile.",
+            cause=f"{who} emptied the workload update methods and has not finished, so no VM is moved meanwhile.",
             evidence=f"{workload_updates.HELD_ANNOTATION}: {kubevirt['metadata']['annotations'][workload_updates.HELD_ANNOTATION]}",
-            fix="Run the upgrade again; when it finishes it puts the methods back.",
+            fix=f"Run {again} again; when it finishes {then}.",
         )
     ]
 

@@ -79,7 +79,7 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     """
     started = clock.now()
     check_options(params)
-    asked = _asked(params)
+    asked = asked_of(params)
     cluster = cluster_of(api)
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
@@ -106,7 +106,7 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     return outcome
 
 
-def _asked(params: Params) -> Asked | None:
+def asked_of(params: Params) -> Asked | None:
     """What is wanted; None when the strategy is to be removed."""
     size, interval = params["batch_eviction_size"], params["batch_eviction_interval"] or None
     for option, value, least in (("batch_eviction_size", size, 1), ("list_vms", params["list_vms"], 0)):

@@ -264,3 +264,12 @@ def test_a_first_list_that_fails_ends_the_run(collections: Collections) -> None:
     collections.lists["/pods"] = [Unreachable("It broke.")]
     with pytest.raises(Unreachable), Picture(t.cast(t.Any, collections), [POD]):
         pass
+
+
+def test_of_an_object_only_what_its_source_keeps(collections: Collections) -> None:
+    small = Source("pods", "/pods", keep=lambda one: {"metadata": {"name": one["metadata"]["name"]}})
+    collections.watches["/pods"] = [lambda: Changes(("ADDED", item("b", "2") | {"spec": {}}))]
+    with Picture(t.cast(t.Any, collections), [small]) as picture:
+        assert picture.objects("pods") == [{"metadata": {"name": "a"}}]
+        assert picture.changed(10)
+        assert picture.objects("pods")[-1] == {"metadata": {"name": "b"}}

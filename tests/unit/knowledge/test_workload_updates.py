@@ -164,3 +164,43 @@ def test_a_release_fails_when_another_run_holds_meanwhile() -> None:
     patch = workload_updates.releasing_patch(held('["LiveMigrate"]', {}), ["LiveMigrate"])
     with pytest.raises(DoesNotHold):
         patched(held('["Evict"]', {}), patch)
+
+
+class TestAskedMethods:
+    """While VMs are moved one by one, the asked methods are remembered besides those of before."""
+
+    @staticmethod
+    def kubevirt(now: list[str] | None, remembered: str | None = None) -> dict[str, t.Any]:
+        annotations = {} if remembered is None else {workload_updates.HELD_ANNOTATION: remembered}
+        strategy = {} if now is None else {"workloadUpdateStrategy": {"workloadUpdateMethods": now}}
+        return {"metadata": {"resourceVersion": "7", "annotations": annotations}, "spec": strategy}
+
+    @pytest.mark.parametrize(
+        ("now", "remembered", "before"),
+        [
+            (None, None, []),
+            (["Evict"], None, ["Evict"]),
+            ([], '["Evict"]', ["Evict"]),  # an upgrade's
+            ([], '{"methods": ["LiveMigrate"], "before": ["Evict"]}', ["Evict"]),
+            ([], '{"methods": ["LiveMigrate"], "before": []}', []),
+            ([], "what?", []),
+            ([], "7", []),
+        ],
+    )
+    def test_those_of_before_survive_a_kill(
+        self, now: list[str] | None, remembered: str | None, before: list[str]
+    ) -> None:
+        held = self.kubevirt(now, remembered)
+        assert workload_updates.methods_before(held) == before
+        patch = workload_updates.asking_patch(held, ["LiveMigrate"])
+        texts = [one["value"] for one in patch if one["path"].startswith("/metadata/annotations/")]
+        again = self.kubevirt([], texts[0])
+        assert workload_updates.held_methods(again) == ["LiveMigrate"], "an upgrade puts these back"
+        assert workload_updates.methods_before(again) == before
+        assert patch[0] == {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
+        empties = [one for one in patch if one["path"].endswith("workloadUpdateMethods")]
+        assert bool(empties) == bool(now), "an empty list is not written again"
+
+    def test_the_annotation_is_taken_away_where_it_is(self) -> None:
+        assert workload_updates.forgetting_patch(self.kubevirt([])) == []
+        assert [one["op"] for one in workload_updates.forgetting_patch(self.kubevirt([], "[]"))] == ["remove"]

@@ -513,7 +513,9 @@ def test_a_command_on_a_page_can_be_copied_from_the_output_of_ansible(text: Path
 
 
 def test_every_finding_that_can_be_raised_before_the_first_write_is_on_a_page() -> None:
-    texts = "".join(path.read_text() for what in ("upgrade", "strategy") for path in GOLDEN.glob(f"{what}-*.txt"))
+    texts = "".join(
+        path.read_text() for what in ("upgrade", "strategy", "workloads") for path in GOLDEN.glob(f"{what}-*.txt")
+    )
     shown = set(re.findall(r"^ *(?:info|warning|blocker)? ?\[([a-z]+\.[a-z0-9-]+)\]", texts, re.MULTILINE))
     assert sorted(shown) == sorted(CATALOGUE.keys() - NOT_BEFORE_THE_FIRST_WRITE.keys())
 
@@ -521,6 +523,7 @@ def test_every_finding_that_can_be_raised_before_the_first_write_is_on_a_page() 
 def test_every_golden_text_is_of_a_page() -> None:
     names = {f"status-{name}" for name in STATUS} | {f"upgrade-{name}" for name in UPGRADE}
     names |= {f"strategy-{name}" for name in STRATEGY}
+    names |= {path.stem for path in GOLDEN.glob("workloads-*")}  # test_workload_run.py
     assert {path.stem for path in GOLDEN.glob("*.txt")} == names
     assert {path.name for path in GOLDEN.glob("*.md")} == {f"upgrade-{name}.md" for name in DOCUMENTS}
 

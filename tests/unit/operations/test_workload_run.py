@@ -1,0 +1,631 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Moving VMs: what is moved in which order, what stops it, and what is left behind then and after a kill."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interruption import Interrupted
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import leases
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.migrations import OURS_LABEL
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.update_marks import MARK, WINDOW
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.workload_updates import HELD_ANNOTATION
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import workload_run, workload_update
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Cluster, observe
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import InvalidOption, Outcome
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.standing_findings import (
+    findings_about_a_hold,
+)
+
+from tests.support import moving
+from tests.support.moving import KUBEVIRT, MIGRATIONS, NEW, PODS, VMS, Killed, Seconds
+
+World = t.Any  # tests/unit/operations/conftest.py
+Object = dict[str, t.Any]
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+CONTROLLER = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-controller"
+GATE = """
+- id: user.storage
+  level: blocker
+  objects: {api_version: v1, kind: Pod, namespace: prod}
+  when: "length(items[?metadata.name=='broken']) > `0`"
+  message: Storage is broken.
+  fix: Mend it.
+"""
+
+
+def operand(name: str, kind: str) -> Object:
+    counts = ("replicas", "updatedReplicas", "readyReplicas")
+    spec: Object = {"replicas": 2}
+    if kind == "daemonsets":
+        counts, spec = ("desiredNumberScheduled", "updatedNumberScheduled", "numberReady"), {}
+    words = ["virt-controller", "--launcher-image", NEW, "--port", "8443"]
+    spec["template"] = {"spec": {"containers": [{"name": name, "command": words}]}}
+    labels = {"kubevirt.io": name, "app.kubernetes.io/managed-by": "virt-operator"}
+    status = {"observedGeneration": 1, **dict.fromkeys(counts, 2)}
+    metadata = {"name": name, "namespace": "kubevirt", "generation": 1, "labels": labels}
+    return {"metadata": metadata, "spec": spec, "status": status}
+
+
+class Run:
+    """One run after the other against a cluster."""
+
+    def __init__(self, world: World) -> None:
+        world.kubevirt = world.status("1.8-healthy")
+        world.workloads = type(world.workloads)()
+        world.apply_operator("v1.8.4")
+        world.rolled_out()
+        world.operator["status"]["readyReplicas"] = 2
+        objects = dict(world.server().objects)
+        for name, kind in (
+            ("virt-api", "deployments"),
+            ("virt-controller", "deployments"),
+            ("virt-handler", "daemonsets"),
+        ):
+            objects[f"/apis/apps/v1/namespaces/kubevirt/{kind}/{name}"] = operand(name, kind)
+        for number in (1, 2, 9):
+            labels = {"kubevirt.io/schedulable": "true"}
+            ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+            objects[f"/api/v1/nodes/n{number}"] = {
+                "metadata": {"name": f"n{number}", "labels": labels},
+                "status": ready,
+            }
+        objects["/api/v1/namespaces/kube-system"] = {"metadata": {"uid": "0000-1111"}}
+        groups = [{"name": "kubevirt.io", "versions": [{"version": "v1"}]}]
+        objects["/apis"] = {"metadata": {}, "groups": groups}
+        objects["/version"] = {"metadata": {}, "gitVersion": "v1.34.4"}
+        objects["/api/v1"] = {"metadata": {}, "resources": [{"name": "pods", "kind": "Pod", "namespaced": True}]}
+        self.cluster = moving.Cluster(objects)
+        self.said: list[str] = []
+
+    def __call__(self, check_mode: bool = False, **options: t.Any) -> Outcome:
+        params: Object = {name: spec.get("default") for name, spec in workload_update.ARGUMENT_SPEC.items()}
+        params |= {"methods": ["LiveMigrate"], "soak": 5, "wait_timeout": 3000, **options}
+        api = self.cluster.api(check_mode=check_mode)
+        return workload_update.run(api, params, check_mode=check_mode, clock=self.cluster, report=self.said.append)
+
+    def set_methods(self, *methods: str) -> None:
+        self.cluster.objects[KUBEVIRT]["spec"]["workloadUpdateStrategy"] = {"workloadUpdateMethods": list(methods)}
+
+    @property
+    def held(self) -> str | None:
+        found: str | None = self.cluster.objects[KUBEVIRT]["metadata"]["annotations"].get(HELD_ANNOTATION)
+        return found
+
+
+@pytest.fixture
+def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
+    made = Run(world)
+    picture = type("Picture", (Seconds,), {"cluster": made.cluster})
+    monkeypatch.setattr(workload_run, "Picture", picture)
+    return made
+
+
+def many(cluster: moving.Cluster, count: int, **how: t.Any) -> list[str]:
+    names = [f"vm-{number:02}" for number in range(count)]
+    for number, name in enumerate(names):
+        cluster.add_vm(name, f"n{number % 2 + 1}", **how)
+    return names
+
+
+def ids(outcome: Outcome) -> list[str]:
+    return [one.id for one in outcome.findings]
+
+
+def test_a_canary_then_stages_then_kubevirts_own_updater(run: Run) -> None:
+    names = many(run.cluster, 40)
+    predicted = run(check_mode=True)
+    assert run.cluster.writes == []
+    assert [(one["action"], one["object"]) for one in predicted.actions] == [
+        ("hold-workload-updates", "KubeVirt kubevirt/kubevirt"),
+        ("canary", "VM prod/vm-00"),
+        ("widen", "1 VM"),
+        ("widen", "8 VMs"),
+        ("set-strategy", "KubeVirt kubevirt/kubevirt"),
+        ("follow-updates", "30 VMs"),
+    ]
+    done = run()
+    assert not done.failure
+    assert run.cluster.migrated == names[:10], "ours, in their order; the rest is KubeVirt's"
+    assert run.cluster.writes[0] == "methods none"
+    assert run.cluster.writes[-1] == "methods LiveMigrate", "set once, after our own"
+    assert run.cluster.outdated == []
+    assert (run.cluster.methods, run.held) == (["LiveMigrate"], None)
+    assert run.cluster.most_at_once <= 5
+    assert (done.extra["moved"], done.extra["failed"], done.extra["rest"]) == (40, [], [])
+    for part in ("changed", "diff", "actions", "from_version", "to_version"):
+        assert getattr(done, part) == getattr(predicted, part), part
+
+    run.cluster.writes.clear()
+    again = run()
+    assert (again.changed, again.actions, again.diff, again.failure) == (False, [], [], "")
+    assert run.cluster.writes == []
+
+
+def test_no_more_than_two_from_a_node_or_as_kubevirt_is_configured(run: Run) -> None:
+    for number in range(10):
+        run.cluster.add_vm(f"vm-{number}", "n1")
+    run.cluster.objects[KUBEVIRT]["spec"]["configuration"] = {"migrations": {"parallelOutboundMigrationsPerNode": 3}}
+    seen: list[int] = []
+    run.cluster.each_second = lambda: seen.append(len(run.cluster.unfinished()))
+    assert not run(widen=[100], wait=False).failure
+    assert max(seen) == 3
+
+
+class TestCanaries:
+    def test_one_of_each_class_one_after_the_other(self, run: Run) -> None:
+        for number in range(3):
+            run.cluster.add_vm(f"small-{number}")
+            run.cluster.add_vm(f"big-{number}", domain={"devices": {}, "cpu": {"cores": 4}})
+        run.cluster.add_vm("claim", volumes=[{"name": "root", "persistentVolumeClaim": {"claimName": "x"}}])
+        seen: list[int] = []
+        run.cluster.each_second = lambda: seen.append(len(run.cluster.unfinished()))
+        done = run(widen=[], wait=False, check_mode=False)
+        assert not done.failure
+        assert sorted(run.cluster.migrated) == ["big-0", "claim", "small-0"]
+        assert max(seen) == 1
+        assert done.extra["canaries"] == ["prod/small-0", "prod/big-0", "prod/claim"]
+
+    def test_no_more_than_canary_max_and_the_others_are_named(self, run: Run) -> None:
+        run.cluster.add_vm("a")
+        run.cluster.add_vm("b", domain={"devices": {}, "cpu": {"cores": 4}})
+        done = run(check_mode=True, canary_max=1)
+        assert len(done.extra["canaries"]) == 1
+        assert len(done.extra["unproven"]) == 1
+
+    @pytest.mark.parametrize(
+        ("course", "words"),
+        [
+            ("fails", "no such CPU feature"),
+            ("hangs", "did not arrive within 30 s, and its migration was called off"),
+            ("no-agent", "its guest agent is not connected, as it was before"),
+        ],
+    )
+    def test_one_that_fails_stops_everything_with_its_reason(self, run: Run, course: str, words: str) -> None:
+        names = many(run.cluster, 10)
+        run.set_methods("Evict")
+        run.cluster.courses = dict.fromkeys(names, course)
+        run.cluster.each_second = lambda: None
+        stopped = run(methods=["LiveMigrate"], migration_timeout=30)
+        assert ids(stopped)[0] == "workloads.canary-failed"
+        assert words in stopped.failure
+        assert run.cluster.migrated == ["vm-00"], "nothing else was moved"
+        assert run.cluster.methods == ["Evict"], "as it was before, not as asked"
+        assert run.held is None
+        assert not run.cluster.unfinished()
+        assert [one["action"] for one in stopped.actions] == ["hold-workload-updates", "drain-migrations"]
+        assert stopped.changed
+
+    def test_the_reason_comes_within_a_minute(self, run: Run) -> None:
+        many(run.cluster, 10)
+        run.cluster.courses = {"vm-00": "fails"}
+        run()
+        assert run.cluster.seconds < 60
+
+    def test_a_gate_that_does_not_hold_afterwards_stops_it_too(self, run: Run) -> None:
+        many(run.cluster, 10)
+
+        def break_storage() -> None:
+            if run.cluster.migrated:
+                pod = {
+                    "metadata": {"namespace": "prod", "name": "broken", "labels": {}},
+                    "status": {"phase": "Pending"},
+                }
+                run.cluster.objects[f"{PODS}/broken"] = pod | {"spec": {}}
+                pod["metadata"]["labels"] = {"kubevirt.io/created-by": ""}
+
+        run.cluster.each_second = break_storage
+        stopped = run(gates=GATE)
+        assert ids(stopped)[:2] == ["workloads.canary-failed", "user.storage"]
+        assert len(run.cluster.migrated) == 1
+        assert run.cluster.methods == []
+
+    def test_a_class_with_a_migrated_vm_needs_none(self, run: Run) -> None:
+        many(run.cluster, 4)
+        moved = run.cluster.add_vm("moved", image=NEW)
+        moved["status"]["migrationState"] = {"completed": True, "sourcePod": "x", "targetPod": "moved-1"}
+        fresh = run(check_mode=True)
+        assert fresh.extra["canaries"] == []
+
+
+class TestBudget:
+    def test_it_is_exact_in_the_stages(self, run: Run) -> None:
+        names = many(run.cluster, 20)
+        run.cluster.courses = dict.fromkeys(names[1:], "fails")
+        stopped = run(widen=[100], failure_budget=2)
+        assert ids(stopped)[0] == "workloads.budget-spent"
+        assert len(run.cluster.migrated) == 1 + 3, "the canary, two that may fail, and the one that stops it"
+        assert len(stopped.extra["failed"]) == 3
+        assert (run.cluster.methods, run.held) == ([], None)
+        assert "kubectl patch kubevirt kubevirt -n kubevirt --type=merge" in stopped.failure
+        assert len(run.cluster.outdated) == 19
+
+    def test_kubevirts_own_updater_is_stopped_with_few_more(self, run: Run) -> None:
+        names = many(run.cluster, 30)
+        run.cluster.courses = dict.fromkeys(names[2:], "fails")
+        stopped = run(widen=[5], failure_budget=1)
+        assert ids(stopped)[0] == "workloads.budget-spent"
+        assert run.cluster.methods == []
+        assert len(stopped.extra["failed"]) <= 1 + 5
+
+    def test_failures_within_it_are_listed_with_what_to_do(self, run: Run) -> None:
+        names = many(run.cluster, 6)
+        run.cluster.courses = {names[-1]: "fails"}
+        done = run()
+        assert not done.failure
+        assert run.cluster.outdated == [names[-1]]
+        assert done.extra["failed"] == [{"vm": "prod/vm-05", "reason": "no such CPU feature"}]
+        assert [one["vm"] for one in done.extra["cold_restart"]] == ["prod/vm-05"]
+        assert "virtctl restart vm-05 -n prod" in done.extra["rest"][0]["fix"]
+        assert "workloads.left-behind" in ids(done)
+
+
+class TestMethods:
+    def test_what_cannot_be_migrated_stays_and_is_named_for_its_owner(self, run: Run) -> None:
+        many(run.cluster, 3)
+        run.cluster.add_vm("local", migratable=False)
+        done = run()
+        assert not done.failure
+        assert run.cluster.outdated == ["local"]
+        assert [one["vm"] for one in done.extra["cold_restart"]] == ["prod/local"]
+        assert "DisksNotLiveMigratable" in done.extra["cold_restart"][0]["reason"]
+
+    def test_with_both_only_what_cannot_be_migrated_is_evicted(self, run: Run) -> None:
+        names = many(run.cluster, 3)
+        uids = {name: run.cluster.vmi(name)["metadata"]["uid"] for name in names}
+        local = run.cluster.add_vm("local", migratable=False)["metadata"]["uid"]
+        done = run(methods=["LiveMigrate", "Evict"], batch_eviction_size=5)
+        assert not done.failure
+        assert run.cluster.outdated == []
+        assert {name: run.cluster.vmi(name)["metadata"]["uid"] for name in names} == uids
+        assert run.cluster.vmi("local")["metadata"]["uid"] != local
+        strategy = run.cluster.objects[KUBEVIRT]["spec"]["workloadUpdateStrategy"]
+        assert strategy == {"workloadUpdateMethods": ["LiveMigrate", "Evict"], "batchEvictionSize": 5}
+
+    def test_with_evict_alone_nothing_is_migrated_by_us(self, run: Run) -> None:
+        many(run.cluster, 3)
+        done = run(methods=["Evict"])
+        assert not done.failure
+        assert (run.cluster.migrated, run.cluster.outdated) == ([], [])
+
+    @pytest.mark.parametrize(
+        ("change", "finding"),
+        [("standalone", "workloads.evict-destroys-vmi"), ("Manual", "workloads.evict-leaves-vm-down")],
+    )
+    def test_an_eviction_that_ends_a_vm_is_a_blocker(self, run: Run, change: str, finding: str) -> None:
+        vmi = run.cluster.add_vm("local", migratable=False)
+        if change == "standalone":
+            del vmi["metadata"]["ownerReferences"]
+        else:
+            run.cluster.objects[f"{VMS}/local"]["spec"]["runStrategy"] = change
+        refused = run(methods=["LiveMigrate", "Evict"])
+        assert f"[{finding}]" in refused.failure
+        assert run.cluster.writes == []
+        assert not run(methods=["LiveMigrate", "Evict"], accept=[finding]).failure
+
+    def test_without_waiting_kubevirts_own_updater_is_not_followed(self, run: Run) -> None:
+        many(run.cluster, 10)
+        done = run(wait=False)
+        assert not done.failure
+        assert run.cluster.methods == ["LiveMigrate"]
+        assert run.cluster.outdated
+
+
+class TestMarks:
+    def test_skipped_ones_stay_and_the_strategy_is_withheld(self, run: Run) -> None:
+        names = many(run.cluster, 8)
+        run.cluster.vmi("vm-03")["metadata"]["labels"][MARK] = "skip"
+        predicted = run(check_mode=True)
+        done = run()
+        assert not done.failure
+        assert run.cluster.outdated == ["vm-03"]
+        assert sorted(run.cluster.migrated) == sorted({*names} - {"vm-03"}), "all by ourselves"
+        assert run.cluster.methods == []
+        assert {"workloads.strategy-withheld", "workloads.left-behind"} <= {*ids(done)} & {*ids(predicted)}
+        assert done.actions == predicted.actions
+        assert done.diff == predicted.diff == []
+
+        run.cluster.writes.clear()
+        again = run()
+        assert (again.changed, again.actions, run.cluster.writes) == (False, [], [])
+        assert "workloads.strategy-withheld" in ids(again)
+
+    def test_last_ones_go_last_and_then_the_strategy_is_set(self, run: Run) -> None:
+        many(run.cluster, 8)
+        run.cluster.objects[f"{VMS}/vm-00"]["metadata"]["annotations"] = {MARK: "last"}
+        done = run()
+        assert not done.failure
+        assert run.cluster.migrated[-1] == "vm-00"
+        assert len(run.cluster.migrated) == 8
+        assert run.cluster.methods == ["LiveMigrate"]
+
+    @pytest.mark.parametrize(("window", "left"), [("11:00-13:00", []), ("22:00-05:00", ["vm-01"])])
+    def test_a_window_counts_by_the_time_of_the_day(self, run: Run, window: str, left: list[str]) -> None:
+        many(run.cluster, 3)
+        run.cluster.vmi("vm-01")["metadata"]["annotations"] = {WINDOW: window}
+        done = run()
+        assert not done.failure
+        assert run.cluster.outdated == left
+        assert run.cluster.methods == ([] if left else ["LiveMigrate"])
+
+
+class TestSplitBrain:
+    def test_one_that_is_there_already_refuses_everything(self, run: Run) -> None:
+        many(run.cluster, 3)
+        run.cluster.add_pod("stray", run.cluster.vmi("vm-02"))
+        refused = run()
+        assert "[workloads.split-brain]" in refused.failure
+        for words in ("VM prod/vm-02", "stray on n1", "vm-02-1 on n1"):
+            assert words in refused.failure
+        assert run.cluster.writes == []
+
+    @pytest.mark.parametrize("when", ["canary", "widen", "follow"])
+    def test_one_on_the_way_stops_all_writes_within_two_seconds(self, run: Run, when: str) -> None:
+        many(run.cluster, 30)
+        after = {"canary": 1, "widen": 3, "follow": 8}[when]
+        came: list[tuple[float, int]] = []
+
+        def double() -> None:
+            is_time = run.cluster.methods if when == "follow" else len(run.cluster.migrated) >= after
+            if not came and is_time:
+                came.append((run.cluster.seconds, len(run.cluster.writes)))
+                run.cluster.add_pod("stray", run.cluster.vmi("vm-29"))
+
+        run.cluster.each_second = double
+        stopped = run()
+        assert ids(stopped)[0] == "workloads.split-brain"
+        assert run.cluster.seconds - came[0][0] <= 2
+        later = run.cluster.writes[came[0][1] :]
+        assert later == (["methods none"] if when == "follow" else [])
+        assert run.cluster.methods == []
+
+    def test_a_pod_that_does_not_end_after_its_migration_is_one_too(self, run: Run) -> None:
+        many(run.cluster, 3)
+        run.cluster.courses = {"vm-00": "old-pod-stays"}
+        stopped = run()
+        assert ids(stopped)[0] == "workloads.split-brain"
+        assert run.cluster.migrated == ["vm-00"]
+
+
+class TestControlPlane:
+    def test_it_must_be_at_rest(self, run: Run) -> None:
+        many(run.cluster, 3)
+        run.cluster.objects[CONTROLLER]["status"]["readyReplicas"] = 1
+        refused = run()
+        assert "[workloads.control-plane-moves]" in refused.failure
+        assert "1 of 2 pods ready" in refused.failure
+        assert run.cluster.writes == []
+
+    def test_it_gets_time_for_the_last_edit(self, run: Run) -> None:
+        many(run.cluster, 3)
+        kubevirt = run.cluster.objects[KUBEVIRT]
+        kubevirt["metadata"]["generation"] += 1
+        pause = run.cluster.pause
+
+        def reconcile(seconds: float) -> None:
+            pause(seconds)
+            kubevirt["status"]["observedGeneration"] = kubevirt["metadata"]["generation"]
+
+        run.cluster.pause = reconcile  # type: ignore[method-assign]
+        assert not run(check_mode=True).failure
+
+    def test_migrations_of_others_are_waited_for(self, run: Run) -> None:
+        many(run.cluster, 3)
+        metadata = {"namespace": "prod", "name": "mine", "uid": "u"}
+        run.cluster.objects[f"{MIGRATIONS}/mine"] = {"metadata": metadata, "spec": {"vmiName": "vm-02"}}
+        done = run()
+        assert not done.failure
+        assert done.actions[1]["action"] == "drain-migrations"
+        assert "vm-02" not in run.cluster.migrated
+
+    def test_one_that_does_not_end_stops_the_run(self, run: Run) -> None:
+        many(run.cluster, 3)
+        metadata = {"namespace": "prod", "name": "mine", "uid": "u"}
+        run.cluster.objects[f"{MIGRATIONS}/mine"] = {"metadata": metadata, "spec": {"vmiName": "vm-02"}}
+        run.cluster.courses = {"vm-02": "hangs"}
+        stopped = run(migration_timeout=20)
+        assert ids(stopped)[0] == "workloads.migrations-in-flight"
+        assert "held empty" in stopped.failure and "run the same again" in stopped.failure
+        assert run.cluster.migrated == []
+        assert not run(migration_timeout=20, accept=["workloads.migrations-in-flight"], wait=False).failure
+
+
+def test_a_run_that_was_killed_after_any_write_is_finished_by_the_next(run: Run) -> None:
+    many(run.cluster, 12)
+    run.cluster.add_vm("big", domain={"devices": {}, "cpu": {"cores": 4}})
+    run.set_methods("Evict")
+    kills = 0
+    for _try in range(60):
+        run.cluster.killed_after = len(run.cluster.writes) + 1
+        killed = True
+        with contextlib.suppress(Killed):
+            done = run(methods=["LiveMigrate"], soak=0)
+            killed = False
+        if not killed:
+            break
+        kills += 1
+        assert "LiveMigrate" in (run.held or "") or run.cluster.methods == ["LiveMigrate"]
+    assert kills > 3, "one after each write"
+    assert not done.failure
+    assert run.cluster.outdated == []
+    assert (run.cluster.methods, run.held) == (["LiveMigrate"], None)
+    assert len(run.cluster.migrated) == len({*run.cluster.migrated}), "no VM was moved twice"
+
+
+def test_a_failed_canary_after_a_kill_goes_back_to_what_was_before_the_first_run(run: Run) -> None:
+    many(run.cluster, 5)
+    run.set_methods("Evict")
+    run.cluster.killed_after = 1
+    with pytest.raises(Killed):
+        run(methods=["LiveMigrate"])
+    assert run.cluster.methods == []
+    facts = observe(run.cluster.api(), Cluster("", ""))
+    assert [one.cause.partition(" emptied")[0] for one in findings_about_a_hold(facts)] == ["A run that moves VMs"]
+    run.cluster.killed_after = 10**9
+    run.cluster.courses = {"vm-00": "fails"}
+    assert run(methods=["LiveMigrate"]).failure
+    assert run.cluster.methods == ["Evict"]
+
+
+def test_migrations_that_a_killed_run_left_are_followed(run: Run) -> None:
+    many(run.cluster, 4)
+    deployment = run.cluster.objects[KUBEVIRT]["status"]["observedDeploymentID"]
+    metadata = {"namespace": "prod", "name": "left", "uid": "u", "labels": {OURS_LABEL: deployment}}
+    run.cluster.objects[f"{MIGRATIONS}/left"] = {"metadata": metadata, "spec": {"vmiName": "vm-00"}}
+    done = run()
+    assert not done.failure
+    assert "vm-00" not in run.cluster.migrated
+
+
+def test_it_says_how_far_it_is_in_few_lines(run: Run) -> None:
+    many(run.cluster, 40)
+    run(widen=[100])
+    told = [line for line in run.said if "VMs moved" in line]
+    assert told[-1].split(" widen ")[1].strip().startswith("39 of 39 VMs moved, 0 failed")
+    assert len(told) <= 14
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"methods": []}, "methods: the list is empty"),
+        ({"widen": [25, 5]}, "widen: "),
+        ({"widen": [0]}, "widen: "),
+        ({"widen": [120]}, "widen: "),
+        ({"soak": -1}, "soak: -1"),
+        ({"failure_budget": -1}, "failure_budget: -1"),
+        ({"canary_max": -1}, "canary_max: -1"),
+        ({"migration_timeout": 0}, "migration_timeout: 0"),
+        ({"batch_eviction_size": 0}, "batch_eviction_size: 0"),
+        ({"batch_eviction_interval": "1 minute"}, "batch_eviction_interval: "),
+        ({"accept": ["workloads.splitbrain"]}, "no finding id"),
+    ],
+)
+def test_options_that_cannot_be_used(run: Run, options: Object, words: str) -> None:
+    with pytest.raises(InvalidOption, match=words):
+        run(**options)
+    assert run.cluster.writes == []
+
+
+def test_a_signal_leaves_the_hold_and_says_how_to_go_on(run: Run) -> None:
+    many(run.cluster, 10)
+
+    def end() -> None:
+        if len(run.cluster.migrated) >= 3:
+            raise Interrupted("SIGTERM")
+
+    run.cluster.each_second = end
+    stopped = run(widen=[100])
+    assert "Stopped by SIGTERM." in stopped.failure
+    assert "held empty" in stopped.failure and stopped.changed
+    assert run.cluster.methods == [] and run.held
+    assert not run.cluster.leases, "the lock is not left behind"
+    assert any("To go on, run the same again" in line for line in run.said)
+    run.cluster.each_second = lambda: None
+    assert not run().failure
+    assert run.cluster.outdated == []
+
+
+def test_while_another_run_has_the_cluster_nothing_is_moved(run: Run) -> None:
+    many(run.cluster, 3)
+    path = leases.path_of("kubevirt")
+    lease = leases.new("kubevirt", "somebody else", "2026-03-01T12:00:00.000000Z")
+    run.cluster.objects[path] = lease
+    beat = run.cluster.pause
+
+    def renew(seconds: float) -> None:
+        beat(seconds)
+        lease["metadata"]["resourceVersion"] = str(run.cluster.seconds)
+
+    lease["metadata"] |= {"uid": "other", "resourceVersion": "1"}
+    run.cluster.pause = renew  # type: ignore[method-assign]
+    refused = run()
+    assert ids(refused)[0] == "cluster.held"
+    assert "Moving the VMs cannot begin." in refused.failure and "Nothing was changed." in refused.failure
+    assert (refused.changed, refused.actions, run.cluster.writes) == (False, [], [])
+
+
+# Pages
+
+
+def as_planned(run: Run) -> Object:
+    many(run.cluster, 40)
+    run.cluster.add_vm("big", domain={"devices": {}, "cpu": {"cores": 4}})
+    run.cluster.add_vm("local", migratable=False)
+    return {"check_mode": True}
+
+
+def marked(run: Run) -> Object:
+    many(run.cluster, 4)
+    run.cluster.vmi("vm-01")["metadata"]["labels"][MARK] = "skip"
+    run.cluster.vmi("vm-02")["metadata"]["annotations"] = {WINDOW: "22:00-05:00"}
+    run.cluster.vmi("vm-03")["metadata"]["annotations"] = {MARK: "tomorrow"}
+    return {}
+
+
+def with_failures(run: Run) -> Object:
+    names = many(run.cluster, 12)
+    run.cluster.add_vm("local", migratable=False)
+    run.cluster.courses = {names[-1]: "fails"}
+    return {}
+
+
+def refused_twice(run: Run) -> Object:
+    run.cluster.add_pod("stray", run.cluster.add_vm("db", volumes=[{"name": "d", "dataVolume": {"name": "disk"}}]))
+    return {}
+
+
+def stopped_at_the_canary(run: Run) -> Object:
+    many(run.cluster, 5)
+    run.cluster.courses = {"vm-00": "fails"}
+    return {}
+
+
+def stopped_by_the_budget(run: Run) -> Object:
+    names = many(run.cluster, 9)
+    run.cluster.courses = dict.fromkeys(names[1:], "fails")
+    return {"failure_budget": 1}
+
+
+def stopped_late(run: Run) -> Object:
+    many(run.cluster, 5)
+    run.cluster.courses = {"vm-00": "hangs"}
+    return {"wait_timeout": 30}
+
+
+def nothing_to_do(run: Run) -> Object:
+    many(run.cluster, 3, image=NEW)
+    run.set_methods("LiveMigrate")
+    return {}
+
+
+PAGES: dict[str, t.Callable[[Run], Object]] = {
+    "planned": as_planned,
+    "marked": marked,
+    "with-failures": with_failures,
+    "nothing-to-do": nothing_to_do,
+    "refused-split-brain": refused_twice,
+    "stopped-canary": stopped_at_the_canary,
+    "stopped-budget": stopped_by_the_budget,
+    "stopped-late": stopped_late,
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_and_what_is_said_of_a_failure(run: Run, name: str) -> None:
+    outcome = run(**PAGES[name](run))
+    assert bool(outcome.failure) is name.startswith(("refused", "stopped")), outcome.failure
+    page = [*outcome.as_result()["page"], *(["", *outcome.failure.splitlines()] if outcome.failure else [])]
+    assert all("\n" not in line for line in page), "one list item a line"
+    assert "\n".join(page) + "\n" == (GOLDEN / f"workloads-{name}.txt").read_text()
+
+
+def test_every_golden_text_is_of_a_page() -> None:
+    assert {path.stem for path in GOLDEN.glob("workloads-*")} == {f"workloads-{name}" for name in PAGES}
