@@ -30,6 +30,7 @@ from kvlab import (
     node,
     packages,
     vms,
+    watches,
 )
 from kvlab.lab import Lab, existing
 from kvlab.processes import CommandFailed, components, pid_of
@@ -52,6 +53,7 @@ def up(lab: Lab, *, api_only: bool, releases: Sequence[str]) -> None:
         shutil.rmtree(lab.logs, ignore_errors=True)
         cache.directory("labs", lab.name)
         cache.directory("logs", lab.name)
+        watches.allow_enough()
         cgroups.create(lab)
         netns.create(lab)
         cluster.make_certificates(lab)
