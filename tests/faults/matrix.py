@@ -159,15 +159,6 @@ _KILLED_IN_SHORT = {
 }
 
 
-_LEFT_LOCK = "a run that finds nothing to do takes no lock, so it leaves the Lease of the run that was killed"
-KNOWN = {
-    "upgrade / restore the methods / killed after": _LEFT_LOCK,
-    "upgrade / wait after the methods / killed during": _LEFT_LOCK,
-    "upgrade / release the lock / killed before": _LEFT_LOCK,
-}
-"""Cells that do not end as they should, and why; a test fails when one of them does all the same."""
-
-
 def is_short(one: Cell | Kill) -> bool:
     """Whether ``make test`` plays it."""
     if isinstance(one, Kill):

@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from tests.faults.matrix import KNOWN, Cell, Kill, cells, is_short, kills
+from tests.faults.matrix import Cell, Kill, cells, is_short, kills
 from tests.faults.play import Ending, play_all
 from tests.support.lab import worker_name
 
@@ -28,12 +28,10 @@ def endings(request: pytest.FixtureRequest) -> dict[str, Ending]:
     return found
 
 
-def marks(one: Cell | Kill) -> list[pytest.MarkDecorator]:
-    known = [pytest.mark.xfail(reason=KNOWN[one.key], strict=True)] if one.key in KNOWN else []
-    return known if is_short(one) else [*known, pytest.mark.full]
-
-
-@pytest.mark.parametrize("key", [pytest.param(one.key, id=one.key, marks=marks(one)) for one in EVERYTHING])
+@pytest.mark.parametrize(
+    "key",
+    [pytest.param(one.key, id=one.key, marks=[] if is_short(one) else [pytest.mark.full]) for one in EVERYTHING],
+)
 def test_it_ends_and_the_same_again_arrives(key: str, endings: dict[str, Ending]) -> None:
     ending = endings[key]
     print(ending)

@@ -281,6 +281,20 @@ class Lock:
         )
 
 
+def remove_left_lock(api: Api, namespace: str, clock: Clock, report: Report) -> list[Finding]:
+    """Remove the Lease that a killed run has left, for a run that has nothing to do and needs none; the findings say so.
+
+    A Lease whose holder lives is none of this run's business, and neither is one that it may not read.
+    """
+    try:
+        if api.get_or_none(leases.path_of(namespace)) is None:
+            return []
+        with Lock(api, namespace, clock, report, this_run()) as lock:
+            return lock.findings
+    except (ClusterError, Stopped):
+        return []
+
+
 def this_run() -> str:
     """How this run calls itself, so that a person finds its process."""
     try:

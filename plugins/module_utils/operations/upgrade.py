@@ -27,7 +27,7 @@ from .bundle import check_bundle_dir, leave_account
 from .execution import Execution, Stopped
 from .given_files import check_ids_of_both, load_gates, load_manifest, load_releases, load_risks
 from .hop import migrations_source
-from .lock import Lock, this_run
+from .lock import Lock, remove_left_lock, this_run
 from .markdown import upgrade_document
 from .next_command import upgrade_command
 from .observe import Cluster, Facts, cluster_of, observe_caught_up, wrong_cluster
@@ -133,6 +133,9 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     planned = _planned(api, cluster, wish, params, load, check_mode=check_mode, clock=clock)
     if planned.has_work and not check_mode:
         planned = _locked_run(api, planned, wish, params, load, clock, report)
+    elif not check_mode and not planned.outcome.failure:
+        left = remove_left_lock(api, planned.facts.kubevirt_namespace, clock, report)
+        planned.outcome.findings = [*left, *planned.outcome.findings]
     outcome = planned.outcome
     outcome.elapsed = clock.now() - started
     outcome.extra["failure"] = failing_finding(outcome.failure, outcome.findings, params["accept"])

@@ -378,7 +378,7 @@ class TestTheLock:
         assert run.server.leases.objects == {}
         run.server.leases.asked.clear()
         run()
-        assert run.server.leases.asked == []
+        assert run.server.leases.asked == ["GET"]
 
     def test_another_run_holds_it(self, run: Run) -> None:
         run.server.leases.put(LEASE, leases.new("kubevirt", "other", NOW), uid="1")
@@ -424,6 +424,25 @@ class TestTheLock:
         assert done.from_version == "v1.8.4"
         assert run.server.written == []
         assert run.server.leases.objects == {}
+
+    @pytest.mark.parametrize(("lives", "ids", "left"), [(False, ["cluster.taken-over"], []), (True, [], [LEASE])])
+    def test_a_run_without_work_removes_the_one_that_a_killed_run_has_left(
+        self, run: Run, lives: bool, ids: list[str], left: list[str]
+    ) -> None:
+        run(wait=False)
+        run.deploys()
+        run.server.after_write(DEPLOYMENT)
+        run.server.leases.asked.clear()
+        run.server.leases.put(LEASE, leases.new("kubevirt", "killed", NOW), uid="1")
+        if lives:
+            beat = run.server.leases.objects[LEASE]
+            run.clock.on_pause = lambda: run.server.leases.put(LEASE, beat)
+        run(check_mode=True)
+        assert run.server.leases.asked == []
+        done = run()
+        assert (done.failure, done.changed) == ("", False)
+        assert [one.id for one in done.findings if one.id.startswith("cluster.")] == ids
+        assert list(run.server.leases.objects) == left
 
     def test_what_speaks_against_it_meanwhile_counts(self, run: Run) -> None:
         def delete(method: str) -> None:
