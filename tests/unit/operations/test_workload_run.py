@@ -316,6 +316,7 @@ class TestMethods:
         assert not done.failure
         assert run.cluster.methods == ["LiveMigrate"]
         assert run.cluster.outdated
+        assert {one["reason"] for one in done.extra["rest"]} == {"KubeVirt's own updater has not moved it yet"}
 
 
 class TestMarks:
