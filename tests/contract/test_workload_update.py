@@ -200,8 +200,8 @@ def test_an_upgrade_moves_vms_between_its_hops(peopled: World) -> None:
         "kubevirt_workloads": "between_hops",
         "kubevirt_workload_methods": ["LiveMigrate"],
         "kubevirt_widen": [100],
+        "kubevirt_soak": 0,
     }
-    asked["kubevirt_soak"] = 0
     with virt_controller(peopled):
         run = peopled.lab.playbook(
             "upgrade", kubevirt_version=TO, kubevirt_manifest=str(peopled.manifests[TO]), kubevirt_wait=False, **asked
