@@ -15,7 +15,10 @@ import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
-import yaml
+try:
+    import yaml
+except ImportError:  # comes with kubernetes; connection.py reports what is missing
+    yaml = None  # type: ignore[assignment]
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
