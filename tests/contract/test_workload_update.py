@@ -196,11 +196,16 @@ def test_the_playbook_shows_the_plan_and_needs_to_know_how(peopled: World) -> No
 
 def test_an_upgrade_moves_vms_between_its_hops(peopled: World) -> None:
     """The last test here, for the operator is of another version afterwards. Nobody rolls it out, so the end of the run is refused."""
-    asked = {"kubevirt_workloads": "between_hops", "kubevirt_workload_methods": ["LiveMigrate"], "kubevirt_soak": 0}
+    asked: Json = {
+        "kubevirt_workloads": "between_hops",
+        "kubevirt_workload_methods": ["LiveMigrate"],
+        "kubevirt_widen": [100],
+        "kubevirt_soak": 0,
+    }
     with virt_controller(peopled):
         run = peopled.lab.playbook(
             "upgrade", kubevirt_version=TO, kubevirt_manifest=str(peopled.manifests[TO]), kubevirt_wait=False, **asked
         )
-    moved, _hop, refused = run.stdout.partition("Make the hop")
+    moved, _hop, refused = run.stdout.partition("hop_and_vms | Make the hop")
     assert "2 moved" in moved, run.stdout + run.stderr
     assert run.returncode != 0 and "[workloads.control-plane-moves]" in refused, run.stdout

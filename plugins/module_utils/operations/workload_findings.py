@@ -37,7 +37,15 @@ class Left:
         return asdict(self)
 
 
-def rest_of(scene: Scene, wish: Wish, failed: Mapping[str, str], now: datetime, *, at_the_end: bool) -> list[Left]:
+def rest_of(
+    scene: Scene,
+    wish: Wish,
+    failed: Mapping[str, str],
+    now: datetime,
+    *,
+    at_the_end: bool,
+    handed_over: bool = False,
+) -> list[Left]:
     """The VMs that stay on an old launcher, by name.
 
     Args:
@@ -46,12 +54,14 @@ def rest_of(scene: Scene, wish: Wish, failed: Mapping[str, str], now: datetime, 
         failed: Why VMs could not be moved, by name.
         now: The time of the day in UTC.
         at_the_end: Everything was done, so that what still could be moved is left as well.
+        handed_over: KubeVirt's own updater is at work.
     """
-    found = (_left(vm, wish, failed.get(vm.name, ""), now, at_the_end) for vm in scene.vms.values() if vm.is_outdated)
+    outdated = [vm for vm in scene.vms.values() if vm.is_outdated]
+    found = [_left(vm, wish, failed.get(vm.name, ""), now, at_the_end, handed_over) for vm in outdated]
     return [one for one in found if one]
 
 
-def _left(vm: Vm, wish: Wish, failure: str, now: datetime, at_the_end: bool) -> Left | None:
+def _left(vm: Vm, wish: Wish, failure: str, now: datetime, at_the_end: bool, handed_over: bool) -> Left | None:
     guest, restart = vm.guest, f"virtctl restart {vm.guest.name} -n {vm.guest.namespace}"
     kept = vm.mark.keeps_it(now)
     if kept:
@@ -62,8 +72,11 @@ def _left(vm: Vm, wish: Wish, failure: str, now: datetime, at_the_end: bool) -> 
         )
     fate = fate_of(guest, wish.asked.methods, can_migrate=wish.can_migrate)
     if fate in TO_MOVE:
-        again = Left(vm.name, "it was not its turn yet", "Run this again.", restart=False)
-        return again if at_the_end else None
+        if not at_the_end:
+            return None
+        if handed_over:
+            return Left(vm.name, "KubeVirt's own updater has not moved it yet", "Look again in a while.", restart=False)
+        return Left(vm.name, "it was not its turn yet", "Run this again.", restart=False)
     return Left(vm.name, why(guest, fate) or IN_WORDS[fate], f"Restart it when its owner can: {restart}", restart=True)
 
 

@@ -95,7 +95,7 @@ class WorkloadRun:
         self._doubles: dict[str, float] = {}
         self._written: list[str] = []
         self._done: list[Step] = []
-        self._withheld = self._is_interrupted = False
+        self._withheld = self._handed_over = self._is_interrupted = False
         self._failed_later: dict[str, str] = {}
         self._known: dict[str, tuple[str, Vm]] = {}
         self._scene = Scene(surroundings, (), (), ())
@@ -254,6 +254,7 @@ class WorkloadRun:
             return _setting(kubevirt, after_of(strategy_of(kubevirt), self._wish, withheld=withheld))
 
         self._edit("the strategy was set", patch_of)
+        self._handed_over = not withheld
 
     def _follow(self, _step: Step) -> None:
         if self._withheld:
@@ -294,6 +295,7 @@ class WorkloadRun:
         budget = self._params["failure_budget"]
         if len(failed) > budget:
             self._leave(())
+            self._handed_over = False
             raise Stopped(workload_findings.budget_spent(failed, budget, self._facts, self._wish))
 
     def _still_outdated(self, failed: Mapping[str, str]) -> dict[str, str]:
@@ -335,7 +337,8 @@ class WorkloadRun:
 
     def _rest(self) -> list[workload_findings.Left]:
         failed = {**self._mover.failed, **self._failed_later}
-        return rest_of(self._scene, self._wish, failed, self._clock.utc(), at_the_end=True)
+        now, handed_over = self._clock.utc(), self._handed_over
+        return rest_of(self._scene, self._wish, failed, now, at_the_end=True, handed_over=handed_over)
 
     def _account(self, before: Collection[str]) -> None:
         """What became of the VMs, into the outcome."""

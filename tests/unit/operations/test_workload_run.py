@@ -316,6 +316,7 @@ class TestMethods:
         assert not done.failure
         assert run.cluster.methods == ["LiveMigrate"]
         assert run.cluster.outdated
+        assert {one["reason"] for one in done.extra["rest"]} == {"KubeVirt's own updater has not moved it yet"}
 
 
 class TestMarks:
@@ -354,6 +355,31 @@ class TestMarks:
         assert not done.failure
         assert run.cluster.outdated == left
         assert run.cluster.methods == ([] if left else ["LiveMigrate"])
+
+    def test_a_mark_that_is_written_meanwhile_counts(self, run: Run) -> None:
+        many(run.cluster, 12)
+
+        def write() -> None:
+            if len(run.cluster.migrated) > 2 and MARK not in run.cluster.vmi("vm-11")["metadata"]["labels"]:
+                run.cluster.vmi("vm-11")["metadata"]["labels"][MARK] = "skip"
+                run.cluster.vmi("vm-11")["metadata"]["resourceVersion"] += "1"
+
+        run.cluster.each_second = write
+        assert not run(widen=[100]).failure
+        assert run.cluster.outdated == ["vm-11"]
+        assert run.cluster.methods == []
+
+    def test_a_last_one_that_fails_withholds_the_strategy_although_it_was_planned(self, run: Run) -> None:
+        many(run.cluster, 4)
+        run.cluster.add_vm("local", migratable=False)
+        run.cluster.vmi("vm-03")["metadata"]["labels"][MARK] = "last"
+        run.cluster.courses = {"vm-03": "fails"}
+        done = run(methods=["LiveMigrate", "Evict"])
+        assert not done.failure
+        assert [one["action"] for one in done.actions][-2:] == ["set-strategy", "follow-updates"]
+        assert run.cluster.outdated == ["local", "vm-03"]
+        assert run.cluster.methods == []
+        assert "workloads.strategy-withheld" in ids(done)
 
 
 class TestSplitBrain:
@@ -482,6 +508,18 @@ def test_migrations_that_a_killed_run_left_are_followed(run: Run) -> None:
     done = run()
     assert not done.failure
     assert "vm-00" not in run.cluster.migrated
+
+
+def test_one_that_a_killed_run_left_and_that_hangs_is_called_off_and_counts(run: Run) -> None:
+    many(run.cluster, 4)
+    deployment = run.cluster.objects[KUBEVIRT]["status"]["observedDeploymentID"]
+    metadata = {"namespace": "prod", "name": "left", "uid": "u", "labels": {OURS_LABEL: deployment}}
+    kind = "VirtualMachineInstanceMigration"
+    run.cluster.objects[f"{MIGRATIONS}/left"] = {"kind": kind, "metadata": metadata, "spec": {"vmiName": "vm-00"}}
+    run.cluster.courses = {"vm-00": "hangs"}
+    done = run(migration_timeout=20, wait=False)
+    assert [one["vm"] for one in done.extra["failed"]] == ["prod/vm-00"]
+    assert "call off vm-00" in run.cluster.writes
 
 
 def test_it_says_how_far_it_is_in_few_lines(run: Run) -> None:
