@@ -101,7 +101,7 @@ class Lock:
                     return lease
         except Forbidden as error:
             raise Stopped(
-                words=f"{error.message} While it runs, an upgrade holds a Lease, so that no second one writes to the same cluster. Let "
+                words=f"{error.reason}: {error.message} While it runs, an upgrade holds a Lease, so that no second one writes to the same cluster. Let "
                 f"the user create, get, update and delete leases.coordination.k8s.io in the namespace {self._namespace}."
             ) from error
         except ClusterError as error:
