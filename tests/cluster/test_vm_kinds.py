@@ -233,7 +233,7 @@ def test_long_migrations_go_on_while_others_end(cluster: Lab, before: dict[str, 
     assert slow["phase"] == "Succeeded"
     assert (end - start).total_seconds() >= 60
     assert migration(cluster, "stuck-1")["phase"] == "Running"
-    assert migration(cluster, "pinned-1")["phase"] == "Scheduling"
+    assert migration(cluster, "pinned-1")["phase"] in ("Scheduling", "Failed")  # the latter when 5 minutes are over
     assert len(launchers(cluster, "stuck-1")) == 2
     assert launchers(cluster, "pinned-1") == [node(before["pinned-1"])]
 

@@ -79,7 +79,7 @@ FAULTS = (
     ),
     Fault("401", "the login is not known", ANY, 2, "everything", "", LOGIN, LOGIN),
     Fault("403", "the user may not", ANY, 0, "phase", lasting_says=DENIED),
-    Fault("409", "somebody else changed the object", (WRITE,), 1, "phase", "", CHANGED, CHANGED),
+    Fault("409", "somebody else changed the object", (WRITE,), 1, "phase", "", CHANGED, rf"{CHANGED}|lock-lost"),
     Fault("stale", "an older answer to the same question", (READ,), 2),
     Fault("watch closed", "ends at once, without an event", (WATCH,), 3, "phase"),
     Fault("410", "the watch's resourceVersion is too old", (WATCH,), 3, "phase"),

@@ -23,7 +23,8 @@ LIST_SECONDS = 10.0
 # For one list; who asked for it asks again.
 LIST_PATIENCE = 10.0
 PAUSE_AFTER_ERROR = 2.0
-# A proxy may end every watch at once. The pause doubles as long as nothing comes.
+# A proxy may end every watch at once. The pause doubles as long as nothing comes, and lists tell what the watches do not; the server
+# itself sends at least a bookmark.
 PAUSE_BETWEEN_WATCHES = 1.0
 LONGEST_PAUSE = 10.0
 LAGS = (
@@ -130,8 +131,11 @@ class Picture:
             before = version
             try:
                 version = self._follow_once(source, version)
-                pause = PAUSE_BETWEEN_WATCHES if version != before else min(2 * pause, LONGEST_PAUSE)
+                is_silent = version == before
+                pause = min(2 * pause, LONGEST_PAUSE) if is_silent else PAUSE_BETWEEN_WATCHES
                 self._stop.wait(pause)
+                if is_silent and not self._stop.is_set():
+                    version = self._list_again(source, version)
             except Exception as error:  # whatever it is: a thread that dies leaves a picture that only looks quiet
                 if self._stop.is_set():
                     return

@@ -101,8 +101,8 @@ class Lock:
                     return lease
         except Forbidden as error:
             raise Stopped(
-                words=f"{error.message} While it runs, an upgrade holds a Lease, so that no second one writes to the same cluster. Let "
-                f"the user create, get, update and delete leases.coordination.k8s.io in the namespace {self._namespace}."
+                words=f"{error.reason}: {error.message} While it runs, an upgrade holds a Lease, so that no second one writes to the same "
+                f"cluster. Let the user create, get, update and delete leases.coordination.k8s.io in the namespace {self._namespace}."
             ) from error
         except ClusterError as error:
             raise Stopped(words=f"The lock, Lease {self._name}, cannot be taken: {error}") from error

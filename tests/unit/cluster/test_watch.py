@@ -108,6 +108,7 @@ def raising(error: Exception) -> Callable[[], Changes]:
 @pytest.mark.parametrize(
     "end",
     [
+        lambda: Changes(ends=True),
         lambda: Changes(Unreachable("It broke.")),
         lambda: Changes(Expired("WATCH", "/pods", 410, "Expired", "too old")),
         lambda: Changes(RuntimeError("the credentials' command failed")),
@@ -119,6 +120,7 @@ def raising(error: Exception) -> Callable[[], Changes]:
         raising(OSError("no such token file")),
     ],
     ids=[
+        "ends without a word",
         "breaks",
         "too old",
         "an error of another kind",
