@@ -20,7 +20,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api imp
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.watch import Picture
 
-from tests.support.virt_controller import OUTDATED, Object, VirtController, is_migratable, launcher_pod
+from tests.support.virt_controller import OUTDATED, Object, VirtController, is_migratable, launcher_pod, running_vmi
 
 KUBEVIRT = "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt"
 MIGRATIONS = "/apis/kubevirt.io/v1/namespaces/prod/virtualmachineinstancemigrations"
@@ -49,7 +49,6 @@ class Cluster(Clock):
     """The server, its clock and its VMs.
 
     Attributes:
-        controller: What moves the VMs; its ``courses`` say how it goes with each.
         writes: Every request that writes, as its method and what it is about.
         most_at_once: The most migrations that ran at once.
         killed_after: The number of writes after which the run is killed.
@@ -57,7 +56,7 @@ class Cluster(Clock):
 
     def __init__(self, objects: t.Mapping[str, Object]) -> None:
         self.objects: dict[str, Object] = copy.deepcopy(dict(objects))
-        self.controller = VirtController(self, NEW)
+        self._controller = VirtController(self, NEW)
         self.writes: list[str] = []
         self.most_at_once = 0
         self.killed_after = 10**9
@@ -152,7 +151,7 @@ class Cluster(Clock):
             return Answer(404, {"reason": "NotFound", "message": "gone"})
         if gone.get("kind") == "VirtualMachineInstanceMigration":
             self.writes.append(f"call off {gone['spec']['vmiName']}")
-            self.controller.end_target(gone)
+            self._controller.end_target(gone)
         return Answer(200, gone)
 
     def _store(self, path: str, body: Object) -> Object:
@@ -172,28 +171,10 @@ class Cluster(Clock):
     def add_vm(self, name: str, node: str = "n1", *, image: str = OLD, agent: bool = True, **spec: t.Any) -> Object:
         """A VM with run strategy Always that can be migrated. ``spec`` may hold anything of the VMI; ``migratable``, ``labels``."""
         migratable, labels = spec.pop("migratable", True), spec.pop("labels", {})
-        conditions = [{"type": "Ready", "status": "True"}, {"type": "LiveMigratable", "status": str(migratable)}]
-        if not migratable:
-            conditions[-1] |= {
-                "reason": "DisksNotLiveMigratable",
-                "message": "cannot migrate VMI: PVC disk is not shared",
-            }
-        if agent:
-            conditions.append({"type": "AgentConnected", "status": "True"})
-        owner = {"kind": "VirtualMachine", "name": name, "controller": True}
-        metadata = {"namespace": "prod", "name": name, "ownerReferences": [owner], "labels": dict(labels)}
-        if image != NEW:
-            metadata["labels"][OUTDATED] = ""
-        status = {
-            "phase": "Running",
-            "nodeName": node,
-            "launcherContainerImageVersion": image,
-            "conditions": conditions,
-        }
-        domain = {"devices": {}}
-        vmi = self._store(
-            f"{VMIS}/{name}", {"metadata": metadata, "spec": {"domain": domain, **spec}, "status": status}
-        )
+        body = running_vmi("prod", name, node, image, outdated=image != NEW, migratable=migratable, agent=agent)
+        body["metadata"]["labels"] |= labels
+        body["spec"] |= spec
+        vmi = self.add("virtualmachineinstances", body)
         self._store(
             f"{VMS}/{name}", {"metadata": {"namespace": "prod", "name": name}, "spec": {"runStrategy": "Always"}}
         )
@@ -206,6 +187,15 @@ class Cluster(Clock):
 
     def vmi(self, name: str) -> Object:
         return self.objects[f"{VMIS}/{name}"]
+
+    @property
+    def courses(self) -> t.Mapping[str, str]:
+        """How the migration of a VM goes, as for ``VirtController``."""
+        return self._controller.courses
+
+    @courses.setter
+    def courses(self, courses: t.Mapping[str, str]) -> None:
+        self._controller.courses = courses
 
     @property
     def outdated(self) -> list[str]:
@@ -228,7 +218,7 @@ class Cluster(Clock):
         return [path for path in self.objects if "/leases/" in path]
 
     def unfinished(self) -> list[Object]:
-        return self.controller.unfinished()
+        return self._controller.unfinished()
 
     # What others do
 
@@ -237,7 +227,7 @@ class Cluster(Clock):
         self.seconds += 1
         self.each_second()
         self.most_at_once = max(self.most_at_once, len(self.unfinished()))
-        self.controller.step()
+        self._controller.step()
         self._evict()
 
     def objects_of(self, kind: str) -> list[Object]:

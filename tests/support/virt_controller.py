@@ -103,7 +103,7 @@ class VirtController:
         if course == "no-agent":
             status["conditions"] = [one for one in status["conditions"] if one["type"] != "AgentConnected"]
         status |= {"nodeName": TARGET_NODE, "launcherContainerImageVersion": ""}
-        vmi["metadata"]["labels"].pop(OUTDATED, None)
+        vmi["metadata"].get("labels", {}).pop(OUTDATED, None)
         self._store.save(VMIS, vmi)
 
     def _note_launchers(self) -> bool:
@@ -120,7 +120,7 @@ class VirtController:
             return False
         busy = {_vmi_key(one) for one in self.unfinished()}
         waiting = [one for one in self._store.objects_of(VMIS) if is_migratable(one) and _key(one) not in busy]
-        chosen = [one for one in waiting if OUTDATED in one["metadata"]["labels"]][: max(0, AT_ONCE - len(busy))]
+        chosen = [one for one in waiting if is_outdated(one)][: max(0, AT_ONCE - len(busy))]
         for vmi in chosen:
             self._store.add(MIGRATIONS, _updaters_migration(vmi))
         return bool(chosen)
@@ -138,6 +138,35 @@ class VirtController:
 
     def _vmi_of(self, migration: Object) -> Object:
         return next(one for one in self._store.objects_of(VMIS) if _key(one) == _vmi_key(migration))
+
+
+def running_vmi(
+    namespace: str, name: str, node: str, image: str, *, outdated: bool, migratable: bool = True, agent: bool = True
+) -> Object:
+    """The VirtualMachineInstance of a VirtualMachine of the same name, on a launcher of this image."""
+    conditions = [{"type": "Ready", "status": "True"}, {"type": "LiveMigratable", "status": str(migratable)}]
+    if not migratable:
+        conditions[-1] |= {"reason": "DisksNotLiveMigratable", "message": "cannot migrate VMI: PVC disk is not shared"}
+    if agent:
+        conditions.append({"type": "AgentConnected", "status": "True"})
+    owner = {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "name": name, "uid": name, "controller": True}
+    return {
+        "apiVersion": "kubevirt.io/v1",
+        "kind": "VirtualMachineInstance",
+        "metadata": {
+            "namespace": namespace,
+            "name": name,
+            "ownerReferences": [owner],
+            "labels": {OUTDATED: ""} if outdated else {},
+        },
+        "spec": {"domain": {"devices": {}}},
+        "status": {
+            "phase": "Running",
+            "nodeName": node,
+            "launcherContainerImageVersion": image,
+            "conditions": conditions,
+        },
+    }
 
 
 def launcher_pod(name: str, vmi: Object, image: str, node: str, *, job: str = "", phase: str = "Running") -> Object:
@@ -160,6 +189,11 @@ def launcher_pod(name: str, vmi: Object, image: str, node: str, *, job: str = ""
 def is_of(pod: Object, vmi: Object) -> bool:
     """Whether it is a launcher pod of this VMI."""
     return bool(pod["metadata"]["labels"].get("kubevirt.io/created-by") == vmi["metadata"]["uid"])
+
+
+def is_outdated(vmi: Object) -> bool:
+    """Whether virt-controller has marked it."""
+    return OUTDATED in vmi["metadata"].get("labels", {})
 
 
 def is_migratable(vmi: Object) -> bool:

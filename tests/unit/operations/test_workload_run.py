@@ -191,7 +191,7 @@ class TestCanaries:
     def test_one_that_fails_stops_everything_with_its_reason(self, run: Run, course: str, words: str) -> None:
         names = many(run.cluster, 10)
         run.set_methods("Evict")
-        run.cluster.controller.courses = dict.fromkeys(names, course)
+        run.cluster.courses = dict.fromkeys(names, course)
         run.cluster.each_second = lambda: None
         stopped = run(methods=["LiveMigrate"], migration_timeout=30)
         assert ids(stopped)[0] == "workloads.canary-failed"
@@ -205,7 +205,7 @@ class TestCanaries:
 
     def test_the_reason_comes_within_a_minute(self, run: Run) -> None:
         many(run.cluster, 10)
-        run.cluster.controller.courses = {"vm-00": "fails"}
+        run.cluster.courses = {"vm-00": "fails"}
         run()
         assert run.cluster.seconds < 60
 
@@ -238,7 +238,7 @@ class TestCanaries:
 class TestBudget:
     def test_it_is_exact_in_the_stages(self, run: Run) -> None:
         names = many(run.cluster, 20)
-        run.cluster.controller.courses = dict.fromkeys(names[1:], "fails")
+        run.cluster.courses = dict.fromkeys(names[1:], "fails")
         stopped = run(widen=[100], failure_budget=2)
         assert ids(stopped)[0] == "workloads.budget-spent"
         assert len(run.cluster.migrated) == 1 + 3, "the canary, two that may fail, and the one that stops it"
@@ -249,7 +249,7 @@ class TestBudget:
 
     def test_kubevirts_own_updater_is_stopped_with_few_more(self, run: Run) -> None:
         names = many(run.cluster, 30)
-        run.cluster.controller.courses = dict.fromkeys(names[2:], "fails")
+        run.cluster.courses = dict.fromkeys(names[2:], "fails")
         stopped = run(widen=[5], failure_budget=1)
         assert ids(stopped)[0] == "workloads.budget-spent"
         assert run.cluster.methods == []
@@ -257,7 +257,7 @@ class TestBudget:
 
     def test_failures_within_it_are_listed_with_what_to_do(self, run: Run) -> None:
         names = many(run.cluster, 6)
-        run.cluster.controller.courses = {names[-1]: "fails"}
+        run.cluster.courses = {names[-1]: "fails"}
         done = run()
         assert not done.failure
         assert run.cluster.outdated == [names[-1]]
@@ -388,7 +388,7 @@ class TestSplitBrain:
 
     def test_a_pod_that_does_not_end_after_its_migration_is_one_too(self, run: Run) -> None:
         many(run.cluster, 3)
-        run.cluster.controller.courses = {"vm-00": "old-pod-stays"}
+        run.cluster.courses = {"vm-00": "old-pod-stays"}
         stopped = run()
         assert ids(stopped)[0] == "workloads.split-brain"
         assert run.cluster.migrated == ["vm-00"]
@@ -429,7 +429,7 @@ class TestControlPlane:
         many(run.cluster, 3)
         metadata = {"namespace": "prod", "name": "mine", "uid": "u"}
         run.cluster.objects[f"{MIGRATIONS}/mine"] = {"metadata": metadata, "spec": {"vmiName": "vm-02"}}
-        run.cluster.controller.courses = {"vm-02": "hangs"}
+        run.cluster.courses = {"vm-02": "hangs"}
         stopped = run(migration_timeout=20)
         assert ids(stopped)[0] == "workloads.migrations-in-flight"
         assert "held empty" in stopped.failure and "run the same again" in stopped.failure
@@ -469,7 +469,7 @@ def test_a_failed_canary_after_a_kill_goes_back_to_what_was_before_the_first_run
     facts = observe(run.cluster.api(), Cluster("", ""))
     assert [one.cause.partition(" emptied")[0] for one in findings_about_a_hold(facts)] == ["A run that moves VMs"]
     run.cluster.killed_after = 10**9
-    run.cluster.controller.courses = {"vm-00": "fails"}
+    run.cluster.courses = {"vm-00": "fails"}
     assert run(methods=["LiveMigrate"]).failure
     assert run.cluster.methods == ["Evict"]
 
@@ -573,7 +573,7 @@ def marked(run: Run) -> Object:
 def with_failures(run: Run) -> Object:
     names = many(run.cluster, 12)
     run.cluster.add_vm("local", migratable=False)
-    run.cluster.controller.courses = {names[-1]: "fails"}
+    run.cluster.courses = {names[-1]: "fails"}
     return {}
 
 
@@ -584,19 +584,19 @@ def refused_twice(run: Run) -> Object:
 
 def stopped_at_the_canary(run: Run) -> Object:
     many(run.cluster, 5)
-    run.cluster.controller.courses = {"vm-00": "fails"}
+    run.cluster.courses = {"vm-00": "fails"}
     return {}
 
 
 def stopped_by_the_budget(run: Run) -> Object:
     names = many(run.cluster, 9)
-    run.cluster.controller.courses = dict.fromkeys(names[1:], "fails")
+    run.cluster.courses = dict.fromkeys(names[1:], "fails")
     return {"failure_budget": 1}
 
 
 def stopped_late(run: Run) -> Object:
     many(run.cluster, 5)
-    run.cluster.controller.courses = {"vm-00": "hangs"}
+    run.cluster.courses = {"vm-00": "hangs"}
     return {"wait_timeout": 30}
 
 
