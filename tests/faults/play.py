@@ -165,7 +165,7 @@ def _twice(events: Sequence[Json], once: str) -> list[str]:
         event for event in events if event["event"] == "response" and 0 < event["status"] < 300 and event["write"]
     ]
     times = sum(event["phase"] == once for event in stored)
-    wrong = [] if times == 1 else [f"done {times} times: {once}"]
+    wrong = [] if times == 1 or not once else [f"done {times} times: {once}"]
     created = [event["url"] for event in stored if event["status"] == 201 and event["method"] != "POST"]
     return wrong + [f"{url} was created {created.count(url)} times" for url in {*created} if created.count(url) > 1]
 

@@ -23,7 +23,7 @@ class Scenario:
         params: Its options besides the version, the manifest and the kubeconfig.
         spec: What the KubeVirt object's spec has besides that of the lab.
         phases: The phases that faults are tried in, in order.
-        once: The write that is done once, by whatever run.
+        once: The write that is done once, also by a run that was killed and the next one together; empty where it may be done again.
         briefly: Those of them that are like others; few faults are tried in them.
         waits: The writes after which the run waits, and sees what it waits for by watches that are open already.
         vms: How many VMs there are, on old launchers.
@@ -112,7 +112,7 @@ WORKLOADS = Scenario(
         "soak": 0,
         "gates": GATE,
         "wait_timeout": 300,
-        "stall_timeout": 150,
+        "stall_timeout": 60,
         "migration_timeout": 150,
     },
     (
@@ -127,7 +127,7 @@ WORKLOADS = Scenario(
         "look at the end",
         "release the lock",
     ),
-    once="set the strategy",
+    once="",
     spec=NO_METHODS,
     briefly=(
         *("look at the VMs", "take the lock", "check the canary", "ask for more VMs", "look at the end"),
