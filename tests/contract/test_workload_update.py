@@ -16,7 +16,10 @@ import pytest
 
 from tests.contract.conftest import FROM, HEALTHY, MIGRATIONS_CRD, TO, World
 from tests.contract.test_strategy import KINDS, crd, node, vm, vmi
+from tests.faults.played_vms import OLD, Vms
+from tests.faults.server import Server
 from tests.support.lab import Json, Result, mutating
+from tests.support.virt_controller import VirtController, launcher_pod
 
 KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
 NEW = f"quay.io/kubevirt/virt-launcher:{FROM}"
@@ -49,21 +52,10 @@ def is_rolled_out(world: World, kind: str, name: str) -> None:
     )
 
 
-def launcher(name: str, uid: str) -> Json:
-    labels = {"kubevirt.io": "virt-launcher", "kubevirt.io/created-by": uid}
-    spec = {"containers": [{"name": "compute", "image": NEW}], "automountServiceAccountToken": False, "nodeName": "one"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": f"virt-launcher-{name}", "namespace": "default", "labels": labels},
-        "spec": spec,
-    }
-
-
 def run_launcher(world: World, name: str, of: str) -> None:
     """A launcher pod of a VMI, which runs."""
-    uid = world.lab.get("virtualmachineinstances", of)["metadata"]["uid"]
-    world.lab.apply(launcher(name, uid))
+    machine = world.lab.get("virtualmachineinstances", of)
+    world.lab.apply(launcher_pod(f"virt-launcher-{name}", machine, OLD, "one"))
     world.lab.kubectl(
         *("patch", "pod", f"virt-launcher-{name}", "--subresource=status", "--type=merge"),
         *("-p", '{"status": {"phase": "Running"}}'),
@@ -109,23 +101,14 @@ def peopled(at_rest: World) -> Iterator[World]:
 
 @contextmanager
 def virt_controller(world: World) -> Iterator[None]:
-    """Every migration succeeds at once, and each edit of the KubeVirt object is taken in."""
+    """VMs are moved, and each edit of the KubeVirt object is taken in."""
     done = threading.Event()
+    controller = VirtController(Vms(Server(world.lab), "default"), NEW)
 
     def work() -> None:
         while not done.wait(0.3):
-            for one in world.lab.get("virtualmachineinstancemigrations")["items"]:
-                if not one.get("status"):
-                    arrive(one["spec"]["vmiName"])
-                    world.patch(
-                        ("virtualmachineinstancemigration", one["metadata"]["name"]), {"status": {"phase": "Succeeded"}}
-                    )
+            controller.step()
             world.status(HEALTHY)
-
-    def arrive(name: str) -> None:
-        labels = {"kubevirt.io/outdatedLauncherImage": None}
-        change = {"metadata": {"labels": labels}, "status": {"launcherContainerImageVersion": NEW}}
-        world.patch(("virtualmachineinstance", name), change)
 
     thread = threading.Thread(target=work)
     thread.start()

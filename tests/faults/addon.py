@@ -80,7 +80,8 @@ class Faults:
     async def request(self, flow: http.HTTPFlow) -> None:
         self._read_rule()
         rule = self._rule
-        request = Request(flow.request.method, flow.request.path, flow.request.get_text() or "")
+        accept = flow.request.headers.get("Accept", "")
+        request = Request(flow.request.method, flow.request.path, flow.request.get_text() or "", accept)
         phase = phase_of(request, rule.story)
         hit = rule.hits_it(phase, request)
         if hit:

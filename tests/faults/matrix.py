@@ -10,20 +10,25 @@ import typing as t
 from dataclasses import dataclass
 
 from tests.faults import phases
-from tests.faults.faults import FAULTS, REHEARSAL, WRITE, Fault
+from tests.faults.faults import FAULTS, READ, REHEARSAL, WATCH, WRITE, Fault
 from tests.faults.phases import Phase
-from tests.faults.scenarios import SCENARIOS, UPGRADE, Scenario
+from tests.faults.scenarios import SCENARIOS, STRATEGY, UPGRADE, WORKLOADS, Scenario
 from tests.support.lab import Json
 
-# Writes of the KubeVirt object, before which the API server asks virt-operator's webhook.
-ADMITTED = ("hold the methods", "move the image tag", "restore the methods")
-BRIEFLY = "reset after"
+# Writes before which the API server asks a webhook of KubeVirt's.
+ADMITTED = ("hold the methods", "move the image tag", "restore the methods", "set the strategy", "ask for the canary")
+# What is tried in phases that are like others, and whether it lasts.
+BRIEFLY = {
+    WRITE: {("reset after", False)},
+    READ: {("503", False), ("truncated", False), ("stale", False), ("403", True)},
+    REHEARSAL: {("503", False), ("truncated", False), ("401", False), ("403", True)},
+}
 # An address that never answered, and a login that was never taken, are wrong ones: that is said at once.
 FIRST = "find the cluster"
 # A run can do without these; then it arrives although the fault lasts.
 TOLERATED = (
-    *("drain migrations", "wait", "wait after the image tag", "wait after the methods", "look at the end"),
-    *("renew the lock", "release the lock"),
+    *("drain migrations", "wait", "wait after the image tag", "wait after the methods", "watch the VMs"),
+    *("look at the end", "renew the lock", "release the lock"),
 )
 
 
@@ -69,7 +74,8 @@ class Kill:
 
     Attributes:
         at: The phase of the write, or of the wait.
-        moment: ``before`` the server has the write, ``after`` it has done it and before we hear, or ``during`` a wait.
+        moment: ``before`` the server has the write, ``after`` it has done it and before we hear, or ``during`` the wait, also the one
+            that follows a write.
     """
 
     scenario: Scenario
@@ -93,26 +99,18 @@ def cells() -> list[Cell]:
     return [
         cell
         for scenario in SCENARIOS.values()
-        for name in phases_of(scenario)
-        for cell in _cells_of(scenario, phases.BY_NAME[name], brief=name in scenario.briefly)
+        for name in scenario.phases
+        for cell in _cells_of(scenario, phases.BY_NAME[name])
+        if name not in scenario.briefly or (cell.fault.name, cell.lasting) in BRIEFLY[cell.phase.sort]
     ]
 
 
-def phases_of(scenario: Scenario) -> list[str]:
-    """All its phases, in the order of the run."""
-    names = list(scenario.phases)
-    at = names.index("take over the CRD") if "take over the CRD" in names else 0
-    return [*names[:at], *scenario.briefly, *names[at:]]
-
-
-def _cells_of(scenario: Scenario, phase: Phase, *, brief: bool) -> t.Iterator[Cell]:
+def _cells_of(scenario: Scenario, phase: Phase) -> t.Iterator[Cell]:
     for fault in FAULTS:
-        if brief and fault.name != BRIEFLY:
-            continue
         if phase.sort in fault.sorts or ("admitted" in fault.sorts and phase.name in ADMITTED):
             if fault.times:
                 yield Cell(scenario, phase, fault, lasting=False)
-            if fault.lasts and not brief:
+            if fault.lasts:
                 yield Cell(scenario, phase, fault, lasting=True)
 
 
@@ -120,17 +118,20 @@ def kills() -> list[Kill]:
     """Every write of every scenario, before and after; and every wait."""
     found = []
     for scenario in SCENARIOS.values():
-        for name in phases_of(scenario):
+        for name in scenario.phases:
             sort = phases.BY_NAME[name].sort
-            if sort == "write":
+            if sort == WRITE:
                 found += [Kill(scenario, name, "before"), Kill(scenario, name, "after")]
-            elif sort == "watch":
+            if sort == WATCH or name in scenario.waits:
                 found.append(Kill(scenario, name, "during"))
     return found
 
 
 # One of every fault, each in another phase, and of what lasts the three that end in another way.
 _IN_SHORT = {
+    (STRATEGY.name, "set the strategy", "reset after", False),
+    (WORKLOADS.name, "ask for the canary", "reset after", False),
+} | {
     (UPGRADE.name, *one)
     for one in (
         ("observe", "429", False),
@@ -152,15 +153,17 @@ _IN_SHORT = {
     )
 }
 _KILLED_IN_SHORT = {
-    ("hold the methods", "after"),
-    ("apply the Deployment", "before"),
-    ("wait", "during"),
-    ("restore the methods", "after"),
+    (UPGRADE.name, "hold the methods", "after"),
+    (UPGRADE.name, "apply the Deployment", "before"),
+    (UPGRADE.name, "wait", "during"),
+    (UPGRADE.name, "restore the methods", "after"),
+    (WORKLOADS.name, "ask for the canary", "after"),
+    (WORKLOADS.name, "ask for more VMs", "during"),
 }
 
 
 def is_short(one: Cell | Kill) -> bool:
     """Whether ``make test`` plays it."""
     if isinstance(one, Kill):
-        return one.scenario is UPGRADE and (one.at, one.moment) in _KILLED_IN_SHORT
+        return (one.scenario.name, one.at, one.moment) in _KILLED_IN_SHORT
     return (one.scenario.name, one.phase.name, one.fault.name, one.lasting) in _IN_SHORT

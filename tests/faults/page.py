@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from tests.faults.faults import FAULTS
-from tests.faults.matrix import Cell, Kill, cells, kills, phases_of
+from tests.faults.matrix import Cell, Kill, cells, kills
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.support.lab import ROOT, Json
 
@@ -39,7 +39,7 @@ def _of_scenario(scenario: Scenario, endings: Mapping[str, Json]) -> Iterator[st
         faults = [fault.name for fault in FAULTS if any(name == fault.name for _phase, name in by_place)]
         rows = [
             [phase, *(_cell(by_place.get((phase, fault)), endings) for fault in faults)]
-            for phase in phases_of(scenario)
+            for phase in scenario.phases
             if any(name == phase for name, _fault in by_place)
         ]
         yield f"### {scenario.name}: {title}\n\n{_markdown(['phase', *faults], rows)}\n"
@@ -48,7 +48,7 @@ def _of_scenario(scenario: Scenario, endings: Mapping[str, Json]) -> Iterator[st
     }
     rows = [
         [phase, *(_cell(killed.get((phase, moment)), endings) for moment in MOMENTS)]
-        for phase in phases_of(scenario)
+        for phase in scenario.phases
         if any(at == phase for at, _moment in killed)
     ]
     heads = ["killed at", "before the server has it", "after it was done, before we hear", "while it waits"]

@@ -21,6 +21,8 @@ HELD = "held-workload-update-methods"
 LEASE = re.compile(r"^/apis/coordination\.k8s\.io/v1/namespaces/[^/]+/leases(/kubevirt-lifecycle)?$")
 KUBEVIRT = re.compile(r"^/apis/kubevirt\.io/v1/namespaces/[^/]+/kubevirts/[^/]+$")
 MIGRATIONS = re.compile(r"/virtualmachineinstancemigrations$")
+VMIS = re.compile(r"/virtualmachineinstances$")
+PODS_OF_ALL, PODS_OF_KUBEVIRT = "/api/v1/pods", "/api/v1/namespaces/kubevirt/pods"
 # The last part of the path of each kind in the operator's manifest. Its namespace is there already and stays as it is.
 KINDS = {
     "CRD": "customresourcedefinitions",
@@ -41,6 +43,7 @@ class Request:
     method: str
     url: str
     body: str = ""
+    accept: str = ""
 
     @property
     def path(self) -> str:
@@ -120,6 +123,16 @@ def _moves_the_tag(request: Request) -> bool:
     return bool(KUBEVIRT.match(request.path)) and any(path == "/spec/imageTag" for _op, path in request.operations)
 
 
+def _sets_the_strategy(request: Request) -> bool:
+    """As a whole. An upgrade that puts the methods back looks at its annotation first, not at the object's version."""
+    strategy, version = ("add", "/spec/workloadUpdateStrategy"), ("test", "/metadata/resourceVersion")
+    return bool(KUBEVIRT.match(request.path)) and {strategy, version} <= {*request.operations}
+
+
+def _asks_for_a_migration(request: Request) -> bool:
+    return request.method == "POST" and bool(MIGRATIONS.search(request.path))
+
+
 def _takes_over(plural: str) -> Callable[[Request, Story], bool]:
     return lambda request, _story: (
         any(path == "/metadata/managedFields" for _op, path in request.operations) and request.collection == plural
@@ -169,6 +182,22 @@ PHASES = (
             and not LEASE.match(request.path)
         ),
     ),
+    Phase(
+        "look at the VMs",
+        "read",
+        lambda request, story: bool(
+            _before_any_write(request, story)
+            and VMIS.search(request.path)
+            and not request.is_watch
+            and "PartialObjectMetadata" not in request.accept  # they are only counted
+        ),
+    ),
+    Phase(
+        "watch the VMs",
+        "watch",
+        lambda request, _: bool(request.is_watch and (VMIS.search(request.path) or request.path == PODS_OF_ALL)),
+    ),
+    Phase("set the strategy", "write", lambda request, _: _sets_the_strategy(request)),
     Phase("hold the methods", "write", lambda request, _: _edits(request, "add")),
     Phase(
         "drain migrations",
@@ -177,6 +206,19 @@ PHASES = (
             story.last_write == "hold the methods" and MIGRATIONS.search(request.path) and request.is_watch
         ),
     ),
+    Phase(
+        "ask for the canary",
+        "write",
+        lambda request, story: bool(_asks_for_a_migration(request) and "ask for the canary" not in story.done),
+    ),
+    Phase(
+        "check the canary",
+        "read",
+        lambda request, story: (
+            story.last_write == "ask for the canary" and request.method == "GET" and request.path == PODS_OF_KUBEVIRT
+        ),
+    ),
+    Phase("ask for more VMs", "write", lambda request, _: _asks_for_a_migration(request)),
     *(Phase(f"take over the {kind}", "write", _takes_over(plural)) for kind, plural in KINDS.items()),
     Phase("move the image tag", "write", lambda request, _: _moves_the_tag(request)),
     Phase("restore the methods", "write", lambda request, _: _edits(request, "remove")),
@@ -206,7 +248,7 @@ PHASES = (
         "look at the end",
         "read",
         lambda request, story: (
-            story.last_write == "restore the methods"
+            story.last_write in ("restore the methods", "set the strategy")
             and request.path == "/apis/kubevirt.io/v1/kubevirts"
             and not request.is_watch
         ),

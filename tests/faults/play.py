@@ -109,7 +109,8 @@ class Player:
         return Ending(kill.key, "done" if not wrong else "failed", seconds=time.monotonic() - started, wrong=wrong)
 
     def _is_there(self, kill: Kill, position: int) -> bool:
-        awaited = "response" if kill.moment == "after" else "request"
+        is_after = kill.moment == "after" or (kill.moment == "during" and kill.at in kill.scenario.waits)
+        awaited = "response" if is_after else "request"
         return any(
             event["event"] == awaited and event["phase"] == kill.at for event in self._stage.proxy.seen(position)
         )
@@ -122,7 +123,7 @@ class Player:
             return [f"run again: {'hangs' if again is None else again.message}"]
         undisturbed = self._undisturbed.of(scenario, self._without_a_fault)
         wrong = differences(undisturbed, self._stage.fingerprint())
-        return wrong + (_twice(self._stage.proxy.seen(like)) if like is not None else [])
+        return wrong + (_twice(self._stage.proxy.seen(like), scenario.once) if like is not None else [])
 
 
 def _end_of(result: Result | None, was_met: bool) -> tuple[str, str]:
@@ -158,14 +159,14 @@ def _wrong_with(cell: Cell, end: str, result: Result | None) -> list[str]:
     return [] if re.search(cell.may_say, result.message) else [f"it does not say {cell.may_say}: {result.message}"]
 
 
-def _twice(events: Sequence[Json]) -> list[str]:
-    """What was done more often than once, by both runs."""
+def _twice(events: Sequence[Json], once: str) -> list[str]:
+    """What was done more often than once, by both runs. Of a POST the name is not known; what it made is counted in the end."""
     stored = [
         event for event in events if event["event"] == "response" and 0 < event["status"] < 300 and event["write"]
     ]
-    restored = [event for event in stored if event["phase"] == "restore the methods"]
-    wrong = [] if len(restored) == 1 else [f"the methods were restored {len(restored)} times"]
-    created = [event["url"] for event in stored if event["status"] == 201 and "/leases" not in event["url"]]
+    times = sum(event["phase"] == once for event in stored)
+    wrong = [] if times == 1 or not once else [f"done {times} times: {once}"]
+    created = [event["url"] for event in stored if event["status"] == 201 and event["method"] != "POST"]
     return wrong + [f"{url} was created {created.count(url)} times" for url in {*created} if created.count(url) > 1]
 
 

@@ -13,19 +13,15 @@ instead of minutes and with fewer pods:
 * virt-api, virt-controller and virt-handler with the annotations of the new deployment, then their pods;
 * observed*, observedGeneration, AllComponentsReady.
 
-spec.imageTag decides the target as it does with 1.7.0 and later. It never fails and moves no VM.
+spec.imageTag decides the target as it does with 1.7.0 and later. It never fails.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import threading
 import typing as t
 
-from urllib3.exceptions import HTTPError
-
-from tests.faults.server import MERGE, Refused, Server
+from tests.faults.server import MERGE, Server
 from tests.support.lab import Json
 
 NAMESPACE = "kubevirt"
@@ -35,6 +31,7 @@ APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}"
 OPERATOR = f"{APPS}/deployments/virt-operator"
 OPERANDS = {"virt-api": "deployments", "virt-controller": "deployments", "virt-handler": "daemonsets"}
 REGISTRY = "quay.io/kubevirt"
+LAUNCHER = f"{REGISTRY}/virt-launcher"
 LABELS = {"app.kubernetes.io/managed-by": "virt-operator"}
 ROLLED_OUT = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}
 ON_NODES = {
@@ -45,41 +42,15 @@ ON_NODES = {
     "updatedNumberScheduled": 1,
     "numberAvailable": 1,
 }
-PAUSE = 0.7
-"""Seconds between two steps."""
 
 
-class PlayedOperator:
-    """Plays until it is stopped; ``settle()`` plays all steps at once."""
+class Operator:
+    """What virt-operator does next."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._stop = threading.Event()
-        self._playing = threading.Lock()
-        self._thread = threading.Thread(target=self._play, daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def paused(self) -> threading.Lock:
-        """Hold it and nothing is played."""
-        return self._playing
-
-    def settle(self) -> None:
-        """All steps that are left, at once. The caller holds ``paused()``."""
-        while self._step():
-            pass
-
-    def _play(self) -> None:
-        while not self._stop.wait(PAUSE):
-            with self._playing, contextlib.suppress(Refused, HTTPError):  # the next look is as good
-                self._step()
-
-    def _step(self) -> bool:
+    def step(self) -> bool:
         """The next thing that the cluster's state asks for; False when nothing is left."""
         operator, kubevirt = self._server.get(OPERATOR), self._server.get(KUBEVIRT)
         if operator is None or kubevirt is None:
@@ -145,10 +116,12 @@ class PlayedOperator:
             "kubevirt.io/install-strategy-identifier": identifier,
             "kubevirt.io/install-strategy-version": version,
         }
-        live = self._server.get(path) or self._server.send("POST", f"{APPS}/{plural}", _operand(name, plural))
+        operand = _operand(name, plural, version)
+        live = self._server.get(path) or self._server.send("POST", f"{APPS}/{plural}", operand)
         assert live
         annotations = {**marks, "kubevirt.io/generation": str(generation)}
-        written = self._server.send("PATCH", path, {"metadata": {"annotations": annotations}}, MERGE)
+        change = {"metadata": {"annotations": annotations}, "spec": {"template": operand["spec"]["template"]}}
+        written = self._server.send("PATCH", path, change, MERGE)
         assert written
         counts = ROLLED_OUT if plural == "deployments" else ON_NODES
         self._status(path, {**counts, "observedGeneration": written["metadata"]["generation"]})
@@ -180,8 +153,9 @@ def _annotations(operand: Json, identifier: str, generation: int) -> Json:
     return {**operand["metadata"].get("annotations", {}), **ours}
 
 
-def _operand(name: str, plural: str) -> Json:
-    template = {"metadata": {"labels": {"kubevirt.io": name}}, "spec": {"containers": [{"name": name, "image": name}]}}
+def _operand(name: str, plural: str, version: str) -> Json:
+    container = {"name": name, "image": name, "command": [name, "--launcher-image", f"{LAUNCHER}:{version}"]}
+    template = {"metadata": {"labels": {"kubevirt.io": name}}, "spec": {"containers": [container]}}
     spec: Json = {"selector": {"matchLabels": {"kubevirt.io": name}}, "template": template}
     if plural == "deployments":
         spec["replicas"] = 2

@@ -22,20 +22,36 @@ class Scenario:
         module: The module that is run.
         params: Its options besides the version, the manifest and the kubeconfig.
         spec: What the KubeVirt object's spec has besides that of the lab.
-        phases: The phases, in order, that every fault is tried in.
-        briefly: Phases that are like others; only a write that is cut off after it was done is tried in them.
+        phases: The phases that faults are tried in, in order.
+        once: The write that is done once, also by a run that was killed and the next one together; empty where it may be done again.
+        briefly: Those of them that are like others; few faults are tried in them.
+        waits: The writes after which the run waits, and sees what it waits for by watches that are open already.
+        vms: How many VMs there are, on old launchers.
     """
 
     name: str
     module: str
     params: Json
     phases: tuple[str, ...]
+    once: str = "restore the methods"
     spec: Json = field(default_factory=dict)
     briefly: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
+    vms: int = 0
 
 
 # Longer than a played hop needs with every fault that passes, and short enough for those that last.
 PATIENCE: Json = {"wait_timeout": 300, "stall_timeout": 150, "migration_drain_timeout": 150}
+
+LIVE_MIGRATE_ASKED: Json = {"methods": ["LiveMigrate"]}
+GATE = """
+- id: user.control-plane
+  level: blocker
+  objects: {api_version: v1, kind: Pod, namespace: kubevirt}
+  when: "length(items) == `0`"
+  message: KubeVirt has no pods.
+  fix: Look at them.
+"""
 
 _LIKE_OTHERS = tuple(
     f"{what} the {kind}" for kind in KINDS if kind not in ("CRD", "Deployment") for what in ("take over", "apply")
@@ -53,6 +69,7 @@ UPGRADE = Scenario(
         "rehearse",
         "hold the methods",
         "drain migrations",
+        *_LIKE_OTHERS,
         "take over the CRD",
         "apply the CRD",
         "take over the Deployment",
@@ -74,4 +91,49 @@ PINNED = Scenario(
     ("move the image tag", "wait after the image tag"),
     spec={"imageTag": FROM},
 )
-SCENARIOS = {scenario.name: scenario for scenario in (UPGRADE, PINNED)}
+NO_METHODS: Json = {"workloadUpdateStrategy": {"workloadUpdateMethods": []}}
+STRATEGY = Scenario(
+    "strategy",
+    "kubevirt_workload_strategy",
+    LIVE_MIGRATE_ASKED,
+    ("look at the VMs", "rehearse", "set the strategy", "look at the end"),
+    once="set the strategy",
+    spec=NO_METHODS,
+    briefly=("look at the VMs", "rehearse", "look at the end"),
+    vms=2,
+)
+# One VM is the canary, a stage has two, and the rest is KubeVirt's own updater's.
+WORKLOADS = Scenario(
+    "workloads",
+    "kubevirt_workload_update",
+    {
+        **LIVE_MIGRATE_ASKED,
+        "widen": [60],
+        "soak": 0,
+        "gates": GATE,
+        "wait_timeout": 300,
+        "stall_timeout": 60,
+        "migration_timeout": 150,
+    },
+    (
+        "look at the VMs",
+        "take the lock",
+        "watch the VMs",
+        "hold the methods",
+        "ask for the canary",
+        "check the canary",
+        "ask for more VMs",
+        "set the strategy",
+        "look at the end",
+        "release the lock",
+    ),
+    once="",
+    spec=NO_METHODS,
+    briefly=(
+        *("look at the VMs", "take the lock", "check the canary", "ask for more VMs", "look at the end"),
+        "release the lock",
+    ),
+    waits=("ask for the canary", "ask for more VMs", "set the strategy"),
+    vms=5,
+)
+SCENARIOS = {scenario.name: scenario for scenario in (UPGRADE, PINNED, STRATEGY, WORKLOADS)}

@@ -6,24 +6,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import typing as t
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.objects import path_of
 
 from tests.contract.conftest import MIGRATIONS_CRD
+from tests.contract.test_strategy import KINDS, crd, node
 from tests.faults.client import Run
-from tests.faults.played_operator import KUBEVIRT, NAMESPACE, PlayedOperator
+from tests.faults.played import Played
+from tests.faults.played_operator import KUBEVIRT, LAUNCHER, NAMESPACE, Operator
+from tests.faults.played_vms import NODES, Vms
 from tests.faults.proxy import Proxy
 from tests.faults.scenarios import Scenario
 from tests.faults.server import JSON_PATCH, Server
 from tests.support.install import install_operator
 from tests.support.kubevirt import FROM, LIVE_MIGRATE, TO
 from tests.support.lab import ROOT, Json, Lab, lab
+from tests.support.virt_controller import VirtController
 
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+OF_VMS = "prod"
 FOLDER = ROOT / "build" / "faults"
 # Of an object's metadata, what differs from run to run.
 PASSING = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink")
@@ -39,36 +46,46 @@ class Stage:
         self.manifests = {version: Path(lab("manifest", version)) for version in (FROM, TO)}
         self.server = Server(self.lab)
         self._install()
-        self._operator = PlayedOperator(self.server)
-        with self._operator.paused():
-            self._operator.settle()
+        self._vms = Vms(self.server, OF_VMS)
+        self._played = [
+            Played(Operator(self.server).step),
+            Played(VirtController(self._vms, f"{LAUNCHER}:{FROM}").step),
+        ]
+        with self._paused():
+            self._settle()
             self._at_first = {path: self.server.get(path) for path in self._paths()}
-        self._operator.start()
+        for one in self._played:
+            one.start()
         self.proxy = Proxy(FOLDER / name, self.server.address, self.server.token)
 
     def close(self) -> None:
         self.proxy.stop()
-        self._operator.stop()
+        for one in self._played:
+            one.stop()
         self.server.close()
         lab("down", "--name", self.name)
 
     def run(self, scenario: Scenario) -> Run:
         """The scenario's command, through the proxy."""
-        manifest = str(self.manifests[TO])
-        return Run(scenario.module, {"version": TO, "manifest": manifest, **scenario.params}, self.proxy.kubeconfig)
+        hop = {"version": TO, "manifest": str(self.manifests[TO])} if scenario.module == "kubevirt_upgrade" else {}
+        return Run(scenario.module, {**hop, **scenario.params}, self.proxy.kubeconfig)
 
     def reset(self, scenario: Scenario) -> None:
         """KubeVirt 1.7.0 as it was installed, with what the scenario begins with."""
-        with self._operator.paused():
+        with self._paused():
             for path, then in self._at_first.items():
                 self._put_back(path, _with_spec(then, scenario.spec) if path == KUBEVIRT else then)
             for lease in self.server.items(LEASES):
                 self.server.send("DELETE", f"{LEASES}/{lease['metadata']['name']}")
-            self._operator.settle()
+            self._vms.put(scenario.vms)
+            self._settle()
 
     def fingerprint(self) -> Json:
         """All that a run leaves, without what differs from run to run."""
-        found: Json = {path: _lasting(self.server.get(path)) for path in self._at_first}
+        with self._paused():
+            self._settle()
+            found: Json = {path: _lasting(self.server.get(path)) for path in self._at_first}
+            found["vms"] = self._vms.as_they_are()
         found["leases"] = [one["metadata"]["name"] for one in self.server.items(LEASES)]
         return found
 
@@ -77,14 +94,29 @@ class Stage:
         assert kubevirt
         return kubevirt
 
+    @contextlib.contextmanager
+    def _paused(self) -> Iterator[None]:
+        """Nobody plays."""
+        with contextlib.ExitStack() as all_of_them:
+            for one in self._played:
+                all_of_them.enter_context(one.paused())
+            yield
+
+    def _settle(self) -> None:
+        """All that is left for them to do, at once."""
+        for one in self._played:
+            one.settle()
+
     def _install(self) -> None:
         install_operator(self.lab, "kubectl create", self.manifests[FROM])
-        self.lab.kubectl("create", "-f", "-", stdin=MIGRATIONS_CRD)
-        crds = ("kubevirts.kubevirt.io", "virtualmachineinstancemigrations.kubevirt.io")
-        for crd in crds:
-            self.lab.wait_for("Established", f"crd/{crd}")
+        kinds = [MIGRATIONS_CRD, *(crd(kind, plural) for kind, plural in KINDS.items())]
+        self.lab.kubectl("create", "-f", "-", stdin="---".join(kinds))
+        for plural in ("kubevirts", "virtualmachineinstancemigrations", *KINDS.values()):
+            self.lab.wait_for("Established", f"crd/{plural}.kubevirt.io")
+        self.lab.apply(*map(node, NODES), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OF_VMS}})
         # No controller makes it, and no pod is taken in without it.
-        self.lab.kubectl("create", "serviceaccount", "default", "-n", NAMESPACE)
+        for namespace in (NAMESPACE, OF_VMS):
+            self.lab.kubectl("create", "serviceaccount", "default", "-n", namespace)
         kubevirt = yaml.safe_load(lab("cr"))
         kubevirt["spec"]["workloadUpdateStrategy"] = LIVE_MIGRATE
         self.lab.kubectl("create", "-f", "-", stdin=yaml.safe_dump(kubevirt))

@@ -20,7 +20,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api imp
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.watch import Picture
 
-Object = dict[str, t.Any]
+from tests.support.virt_controller import OUTDATED, Object, VirtController, is_migratable, launcher_pod, running_vmi
 
 KUBEVIRT = "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt"
 MIGRATIONS = "/apis/kubevirt.io/v1/namespaces/prod/virtualmachineinstancemigrations"
@@ -28,9 +28,6 @@ VMIS = "/apis/kubevirt.io/v1/namespaces/prod/virtualmachineinstances"
 VMS = "/apis/kubevirt.io/v1/namespaces/prod/virtualmachines"
 PODS = "/api/v1/namespaces/prod/pods"
 OLD, NEW = "quay.io/kubevirt/virt-launcher:v1.7.0", "quay.io/kubevirt/virt-launcher:v1.8.4"
-OUTDATED = "kubevirt.io/outdatedLauncherImage"
-UPDATERS = "kubevirt.io/workloadUpdateMigration"
-JOB = "kubevirt.io/migrationJobUID"
 BEGIN = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 
 
@@ -52,7 +49,6 @@ class Cluster(Clock):
     """The server, its clock and its VMs.
 
     Attributes:
-        courses: How the migration of a VM goes: ``fails``, ``hangs``, ``no-agent``, ``old-pod-stays``; well, if it is not here.
         writes: Every request that writes, as its method and what it is about.
         most_at_once: The most migrations that ran at once.
         killed_after: The number of writes after which the run is killed.
@@ -60,7 +56,7 @@ class Cluster(Clock):
 
     def __init__(self, objects: t.Mapping[str, Object]) -> None:
         self.objects: dict[str, Object] = copy.deepcopy(dict(objects))
-        self.courses: dict[str, str] = {}
+        self._controller = VirtController(self, NEW)
         self.writes: list[str] = []
         self.most_at_once = 0
         self.killed_after = 10**9
@@ -155,7 +151,7 @@ class Cluster(Clock):
             return Answer(404, {"reason": "NotFound", "message": "gone"})
         if gone.get("kind") == "VirtualMachineInstanceMigration":
             self.writes.append(f"call off {gone['spec']['vmiName']}")
-            self._end_target(gone)
+            self._controller.end_target(gone)
         return Answer(200, gone)
 
     def _store(self, path: str, body: Object) -> Object:
@@ -175,46 +171,31 @@ class Cluster(Clock):
     def add_vm(self, name: str, node: str = "n1", *, image: str = OLD, agent: bool = True, **spec: t.Any) -> Object:
         """A VM with run strategy Always that can be migrated. ``spec`` may hold anything of the VMI; ``migratable``, ``labels``."""
         migratable, labels = spec.pop("migratable", True), spec.pop("labels", {})
-        conditions = [{"type": "Ready", "status": "True"}, {"type": "LiveMigratable", "status": str(migratable)}]
-        if not migratable:
-            conditions[-1] |= {
-                "reason": "DisksNotLiveMigratable",
-                "message": "cannot migrate VMI: PVC disk is not shared",
-            }
-        if agent:
-            conditions.append({"type": "AgentConnected", "status": "True"})
-        owner = {"kind": "VirtualMachine", "name": name, "controller": True}
-        metadata = {"namespace": "prod", "name": name, "ownerReferences": [owner], "labels": dict(labels)}
-        if image != NEW:
-            metadata["labels"][OUTDATED] = ""
-        status = {
-            "phase": "Running",
-            "nodeName": node,
-            "launcherContainerImageVersion": image,
-            "conditions": conditions,
-        }
-        domain = {"devices": {}}
-        vmi = self._store(
-            f"{VMIS}/{name}", {"metadata": metadata, "spec": {"domain": domain, **spec}, "status": status}
-        )
+        body = running_vmi("prod", name, node, image, outdated=image != NEW, migratable=migratable, agent=agent)
+        body["metadata"]["labels"] |= labels
+        body["spec"] |= spec
+        vmi = self.add("virtualmachineinstances", body)
         self._store(
             f"{VMS}/{name}", {"metadata": {"namespace": "prod", "name": name}, "spec": {"runStrategy": "Always"}}
         )
         self.add_pod(f"{name}-1", vmi)
         return vmi
 
-    def add_pod(self, name: str, vmi: Object, job: str = "", phase: str = "Running") -> Object:
+    def add_pod(self, name: str, vmi: Object) -> Object:
         """A launcher pod of a VMI."""
-        labels = {"kubevirt.io": "virt-launcher", "kubevirt.io/created-by": vmi["metadata"]["uid"]}
-        labels |= {JOB: job} if job else {}
-        metadata = {"namespace": "prod", "name": name, "labels": labels}
-        node = "n9" if job else vmi["status"]["nodeName"]
-        return self._store(
-            f"{PODS}/{name}", {"metadata": metadata, "spec": {"nodeName": node}, "status": {"phase": phase}}
-        )
+        return self.add("pods", launcher_pod(name, vmi, OLD, vmi["status"]["nodeName"]))
 
     def vmi(self, name: str) -> Object:
         return self.objects[f"{VMIS}/{name}"]
+
+    @property
+    def courses(self) -> t.Mapping[str, str]:
+        """How the migration of a VM goes, as for ``VirtController``."""
+        return self._controller.courses
+
+    @courses.setter
+    def courses(self, courses: t.Mapping[str, str]) -> None:
+        self._controller.courses = courses
 
     @property
     def outdated(self) -> list[str]:
@@ -237,9 +218,7 @@ class Cluster(Clock):
         return [path for path in self.objects if "/leases/" in path]
 
     def unfinished(self) -> list[Object]:
-        return [
-            one for one in self._in(MIGRATIONS) if one.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-        ]
+        return self._controller.unfinished()
 
     # What others do
 
@@ -248,84 +227,42 @@ class Cluster(Clock):
         self.seconds += 1
         self.each_second()
         self.most_at_once = max(self.most_at_once, len(self.unfinished()))
-        for migration in self.unfinished():
-            self._migrate(migration)
-        for vmi in self._in(VMIS):
-            if not vmi["status"]["launcherContainerImageVersion"]:
-                vmi["status"]["launcherContainerImageVersion"] = NEW
-                self._touch(vmi)
-        self._update()
+        self._controller.step()
+        self._evict()
 
-    def _migrate(self, migration: Object) -> None:
-        name, uid = migration["spec"]["vmiName"], migration["metadata"]["uid"]
-        vmi, course = self.vmi(name), self.courses.get(name, "")
-        phase = migration.setdefault("status", {}).get("phase")
-        self._touch(migration)
-        if phase is None:
-            migration["status"]["phase"] = "Running"
-            self.add_pod(f"{name}-{uid}", vmi, job=uid)
-        elif course == "fails":
-            migration["status"] = {
-                "phase": "Failed",
-                "migrationState": {"failureReason": "no such CPU feature", "migrationUid": uid},
-            }
-            self._end_target(migration)
-        elif course != "hangs":
-            self._arrive(vmi, migration, course)
+    def objects_of(self, kind: str) -> list[Object]:
+        return [*self._in(self._collection(kind))]
 
-    def _arrive(self, vmi: Object, migration: Object, course: str) -> None:
-        name, uid = vmi["metadata"]["name"], migration["metadata"]["uid"]
-        old = [
-            one
-            for one in self._in(PODS)
-            if one["metadata"]["labels"]["kubevirt.io/created-by"] == vmi["metadata"]["uid"]
-        ]
-        for pod in old:
-            if pod["metadata"]["labels"].get(JOB) != uid:
-                vmi["status"]["migrationState"] = {
-                    "sourcePod": pod["metadata"]["name"],
-                    "targetPod": f"{name}-{uid}",
-                    "completed": True,
-                }
-                if course != "old-pod-stays":
-                    pod["status"]["phase"] = "Succeeded"
-        if course == "no-agent":
-            vmi["status"]["conditions"] = [
-                one for one in vmi["status"]["conditions"] if one["type"] != "AgentConnected"
-            ]
-        vmi["status"] |= {"nodeName": "n9", "launcherContainerImageVersion": ""}
-        vmi["metadata"]["labels"].pop(OUTDATED, None)
-        migration["status"]["phase"] = "Succeeded"
-        self._touch(vmi)
+    def update_methods(self) -> list[str]:
+        return self.methods
 
-    def _end_target(self, migration: Object) -> None:
-        for pod in self._in(PODS):
-            if pod["metadata"]["labels"].get(JOB) == migration["metadata"]["uid"]:
-                pod["status"]["phase"] = "Failed"
+    def add(self, kind: str, one: Object) -> Object:
+        metadata = one["metadata"]
+        metadata.setdefault("name", f"{metadata.pop('generateName', '')}{self._serial}")
+        return self._store(f"{self._collection(kind)}/{metadata['name']}", one)
 
-    def _update(self) -> None:
-        """KubeVirt's own updater: five migrations at once, and all evictions once a minute."""
+    def save(self, kind: str, one: Object) -> None:
+        self._touch(one)
+
+    def remove(self, kind: str, one: Object) -> None:
+        del self.objects[f"{self._collection(kind)}/{one['metadata']['name']}"]
+
+    @staticmethod
+    def _collection(kind: str) -> str:
+        return PODS if kind == "pods" else f"{VMIS.rpartition('/')[0]}/{kind}"
+
+    def _evict(self) -> None:
+        """KubeVirt's own updater, as far as it evicts: all at once, once a minute."""
+        if "Evict" not in self.methods or self.seconds - self._evicted_at < 60:
+            return
         busy = {one["spec"]["vmiName"] for one in self.unfinished()}
-        evicts = "Evict" in self.methods and self.seconds - self._evicted_at >= 60
         for vmi in [one for one in self._in(VMIS) if OUTDATED in one["metadata"]["labels"]]:
             name = vmi["metadata"]["name"]
-            is_migratable = {"type": "LiveMigratable", "status": "True"} in vmi["status"]["conditions"]
-            if name in busy:
+            if name in busy or ("LiveMigrate" in self.methods and is_migratable(vmi)):
                 continue
-            if "LiveMigrate" in self.methods and is_migratable:
-                if len(busy) < 5:
-                    self._ask_for_migration(name)
-                    busy.add(name)
-            elif evicts:
-                self._evicted_at = self.seconds
-                del self.objects[f"{VMIS}/{name}"]
-                self.add_vm(name, "n9", image=NEW)
-
-    def _ask_for_migration(self, name: str) -> None:
-        made = f"updater-{self._serial}"
-        metadata = {"namespace": "prod", "name": made, "annotations": {UPDATERS: ""}}
-        kind = "VirtualMachineInstanceMigration"
-        self._store(f"{MIGRATIONS}/{made}", {"kind": kind, "metadata": metadata, "spec": {"vmiName": name}})
+            self._evicted_at = self.seconds
+            del self.objects[f"{VMIS}/{name}"]
+            self.add_vm(name, "n9", image=NEW)
 
 
 COLLECTIONS = frozenset(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import workload_updates
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import workload_strategy, workload_updates
 
 from tests.faults.phases import BY_NAME, Request, Story, phase_of
 from tests.faults.scenarios import SCENARIOS
@@ -18,6 +18,8 @@ KUBEVIRT = "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kubevirt/leases"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kubevirts.kubevirt.io"
 MIGRATIONS = "/apis/kubevirt.io/v1/virtualmachineinstancemigrations"
+VMIS = "/apis/kubevirt.io/v1/virtualmachineinstances"
+OF_PROD = "/apis/kubevirt.io/v1/namespaces/prod/virtualmachineinstancemigrations"
 PODS = "/api/v1/namespaces/kubevirt/pods"
 
 LIVE = {
@@ -26,6 +28,13 @@ LIVE = {
 }
 HOLDING = json.dumps(workload_updates.holding_patch({"metadata": {}, "spec": {}}))
 RELEASING = json.dumps(workload_updates.releasing_patch(LIVE, ["LiveMigrate"]))
+RELEASING_WITHOUT = json.dumps(workload_updates.releasing_patch({**LIVE, "spec": {}}, ["LiveMigrate"]))
+VERSIONED = {"metadata": {"resourceVersion": "7"}, "spec": {}}
+ASKING = json.dumps(workload_updates.asking_patch(VERSIONED, ["LiveMigrate"]))
+SETTING = json.dumps(
+    workload_strategy.strategy_patch(VERSIONED, {"workloadUpdateMethods": ["LiveMigrate"]})
+    + workload_updates.forgetting_patch(LIVE)
+)
 TAKING_OVER = json.dumps([{"op": "replace", "path": "/metadata/managedFields", "value": []}])
 
 
@@ -50,6 +59,18 @@ TAKING_OVER = json.dumps([{"op": "replace", "path": "/metadata/managedFields", "
         (Request("PATCH", KUBEVIRT, RELEASING), Story("apply the Deployment"), "restore the methods"),
         (Request("GET", f"{PODS}?watch=true"), Story("restore the methods"), "wait after the methods"),
         (Request("GET", "/apis/kubevirt.io/v1/kubevirts"), Story("restore the methods"), "look at the end"),
+        (Request("GET", f"{VMIS}?limit=500", accept="application/json"), Story(), "look at the VMs"),
+        (Request("GET", f"{VMIS}?limit=500", accept="application/json;as=PartialObjectMetadataList"), Story(), ""),
+        (Request("GET", f"{VMIS}?watch=true"), Story(), "watch the VMs"),
+        (Request("GET", "/api/v1/pods?watch=true"), Story("hold the methods"), "watch the VMs"),
+        (Request("PATCH", KUBEVIRT, ASKING), Story(), "hold the methods"),
+        (Request("PATCH", KUBEVIRT, SETTING), Story("ask for more VMs"), "set the strategy"),
+        (Request("PATCH", f"{KUBEVIRT}?dryRun=All", SETTING), Story(), "rehearse"),
+        (Request("PATCH", KUBEVIRT, RELEASING_WITHOUT), Story("apply the Deployment"), "restore the methods"),
+        (Request("POST", OF_PROD, "{}"), Story("hold the methods"), "ask for the canary"),
+        (Request("POST", OF_PROD, "{}"), Story(done={"ask for the canary"}), "ask for more VMs"),
+        (Request("GET", f"{PODS}?limit=500"), Story("ask for the canary"), "check the canary"),
+        (Request("GET", "/apis/kubevirt.io/v1/kubevirts"), Story("set the strategy"), "look at the end"),
     ],
 )
 def test_the_phase_of_a_request(request_: Request, story: Story, phase: str) -> None:
@@ -70,4 +91,6 @@ def test_a_rehearsal_changes_nothing_in_the_story() -> None:
 
 def test_scenarios_name_phases_that_there_are() -> None:
     for scenario in SCENARIOS.values():
-        assert {*scenario.phases, *scenario.briefly} <= {*BY_NAME}
+        assert {*scenario.phases} <= {*BY_NAME}
+        assert scenario.once in ("", *BY_NAME)
+        assert {*scenario.briefly, *scenario.waits} <= {*scenario.phases}

@@ -203,7 +203,9 @@ class WorkloadRun:
             or [*self._scene.unfinished]
             or [vm.name for vm in self._scene.vms.values() if vm.is_outdated]
         )
-        return workload_findings.not_moved_in_time(self._facts, [f"VM {name}" for name in waiting], cause)
+        trouble = self._picture.trouble
+        seen = f" What happens in the cluster cannot be seen ({trouble})." if trouble else ""
+        return workload_findings.not_moved_in_time(self._facts, [f"VM {name}" for name in waiting], f"{cause}{seen}")
 
     # Steps
 

@@ -24,7 +24,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.stan
 )
 
 from tests.support import moving
-from tests.support.moving import KUBEVIRT, MIGRATIONS, NEW, PODS, VMS, Killed, Seconds
+from tests.support.moving import KUBEVIRT, MIGRATIONS, NEW, PODS, VMS, Answer, Killed, Seconds
 
 World = t.Any  # tests/unit/operations/conftest.py
 Object = dict[str, t.Any]
@@ -588,6 +588,32 @@ def test_while_another_run_has_the_cluster_nothing_is_moved(run: Run) -> None:
     assert ids(refused)[0] == "cluster.held"
     assert "Moving the VMs cannot begin." in refused.failure and "Nothing was changed." in refused.failure
     assert (refused.changed, refused.actions, run.cluster.writes) == (False, [], [])
+
+
+@pytest.mark.parametrize(("check_mode", "left"), [(False, 0), (True, 1)])
+def test_a_run_without_work_removes_the_lock_that_a_killed_run_has_left(run: Run, check_mode: bool, left: int) -> None:
+    run.set_methods("LiveMigrate")
+    path = leases.path_of("kubevirt")
+    run.cluster.objects[path] = leases.new("kubevirt", "killed", "2026-03-01T12:00:00.000000Z")
+    run.cluster.objects[path]["metadata"] |= {"uid": "1", "resourceVersion": "1"}
+    done = run(check_mode=check_mode)
+    assert (done.failure, done.changed, run.cluster.writes) == ("", False, [])
+    assert len(run.cluster.leases) == left
+    assert ("cluster.taken-over" in ids(done)) is not check_mode
+
+
+def test_when_the_cluster_cannot_be_seen_that_is_said_to_be_the_cause(run: Run) -> None:
+    many(run.cluster, 3)
+
+    def go_away() -> None:
+        if run.cluster.migrated:
+            gone = {"reason": "ServiceUnavailable", "message": "nobody is here"}
+            run.cluster.request = lambda *_how, **_more: Answer(503, gone)  # type: ignore[method-assign]
+
+    run.cluster.each_second = go_away
+    stopped = run(stall_timeout=60)
+    assert ids(stopped)[0] == "workloads.stalled"
+    assert "503" in stopped.failure and "nobody is here" in stopped.failure
 
 
 # Pages

@@ -1,0 +1,99 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A few VMs on a real API server, which tests/support/virt_controller.py moves."""
+
+from __future__ import annotations
+
+from tests.faults.played_operator import KUBEVIRT, LAUNCHER
+from tests.faults.server import MERGE, Server
+from tests.support.lab import Json
+from tests.support.virt_controller import (
+    MIGRATIONS,
+    PODS,
+    TARGET_NODE,
+    VMIS,
+    is_of,
+    is_outdated,
+    launcher_pod,
+    running_vmi,
+)
+
+VMS = "virtualmachines"
+NODES = ("n1", "n2", TARGET_NODE)
+OLD = f"{LAUNCHER}:v1.6.0"
+
+_LAUNCHERS = "?labelSelector=kubevirt.io%3Dvirt-launcher"
+
+
+class Vms:
+    """The ``Store`` of a server.
+
+    Args:
+        server: The server, without a proxy.
+        namespace: The namespace of the VMs.
+    """
+
+    def __init__(self, server: Server, namespace: str) -> None:
+        self._server = server
+        self._namespace = namespace
+
+    def put(self, count: int) -> None:
+        """So many VMs, on two nodes and old launchers, and nothing of those that were there."""
+        for kind in (MIGRATIONS, PODS, VMIS, VMS):
+            self._server.send("DELETE", f"{self._collection(kind)}?gracePeriodSeconds=0")
+        for number in range(count):
+            name, node = f"vm-{number}", NODES[number % 2]
+            machine = {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": {"name": name}}
+            self._server.send("POST", self._collection(VMS), {**machine, "spec": {"runStrategy": "Always"}})
+            vmi = self.add(VMIS, running_vmi(self._namespace, name, node, OLD, outdated=True))
+            self.add(PODS, launcher_pod(f"virt-launcher-{name}", vmi, OLD, node))
+
+    def as_they_are(self) -> dict[str, Json]:
+        """Of each VM what must be the same after every run."""
+        pods, migrations = self.objects_of(PODS), self.objects_of(MIGRATIONS)
+        return {
+            vmi["metadata"]["name"]: {
+                "launcher": vmi["status"]["launcherContainerImageVersion"],
+                "outdated": is_outdated(vmi),
+                "running": sum(is_of(pod, vmi) and pod["status"]["phase"] == "Running" for pod in pods),
+                "migrations": [
+                    one["status"]["phase"] for one in migrations if one["spec"]["vmiName"] == vmi["metadata"]["name"]
+                ],
+            }
+            for vmi in self.objects_of(VMIS)
+        }
+
+    # The store
+
+    def objects_of(self, kind: str) -> list[Json]:
+        return self._server.items(self._collection(kind) + (_LAUNCHERS if kind == PODS else ""))
+
+    def update_methods(self) -> list[str]:
+        spec = (self._server.get(KUBEVIRT) or {}).get("spec", {})
+        return list((spec.get("workloadUpdateStrategy") or {}).get("workloadUpdateMethods") or [])
+
+    def add(self, kind: str, one: Json) -> Json:
+        stored = self._server.send("POST", self._collection(kind), one)
+        assert stored, f"there is no kind {kind}"
+        if "status" in one:
+            stored["status"] = one["status"]
+            self.save(kind, stored)
+        return stored
+
+    def save(self, kind: str, one: Json) -> None:
+        path = f"{self._collection(kind)}/{one['metadata']['name']}"
+        if kind == PODS:
+            self._server.send("PATCH", f"{path}/status", {"status": one["status"]}, MERGE)
+            return
+        stored = self._server.send("PUT", path, one)
+        if stored:  # somebody may have deleted it
+            one["metadata"] = stored["metadata"]
+
+    def remove(self, kind: str, one: Json) -> None:
+        self._server.send("DELETE", f"{self._collection(kind)}/{one['metadata']['name']}")
+
+    def _collection(self, kind: str) -> str:
+        api = "/api/v1" if kind == PODS else "/apis/kubevirt.io/v1"
+        return f"{api}/namespaces/{self._namespace}/{kind}"
