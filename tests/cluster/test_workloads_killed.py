@@ -19,10 +19,12 @@ from tests.support.vms import (
     is_held,
     make_old,
     methods,
+    migrations,
     moved_by_kubevirt,
     moved_by_ours,
     on_new_launcher,
     set_methods,
+    told,
     uids,
     unfinished,
 )
@@ -107,3 +109,24 @@ def test_killed_while_kubevirts_updater_is_at_work(cluster: Lab, old: dict[str, 
     assert done.returncode == 0, done.stdout + done.stderr
     wait_until(lambda: on_new_launcher(cluster) == EVERYONE)
     assert_all_moved(cluster, old)
+
+
+def test_a_spent_budget_stops_kubevirts_updater_and_virt_handler_stays_as_it_is(
+    cluster: Lab, old: dict[str, str]
+) -> None:
+    """Methods are emptied while migrations run; those go on, for nothing of the control plane is rolled out anew."""
+    handler = ("daemonset", "virt-handler", "-n", "kubevirt")
+    template = cluster.get(*handler)["spec"]["template"]
+    cluster.kubectl("label", "vmi", "vm-6", "lab/migration=fails")
+    stopped = cluster.module(
+        "kubevirt_workload_update", {"methods": ["LiveMigrate"], "widen": [1], "soak": 0, "failure_budget": 0}
+    )
+    assert stopped.finding_ids[0] == "workloads.budget-spent", told(stopped)
+    assert stopped.data["failed"] == [{"vm": "default/vm-6", "reason": "the lab was told to let it fail"}]
+    assert (methods(cluster), is_held(cluster)) == ([], False)
+    wait_until(lambda: unfinished(cluster) == [], 120)
+    assert cluster.get(*handler)["spec"]["template"] == template
+    assert uids(cluster) == old
+    ended = {one["status"]["phase"] for one in migrations(cluster) if one["spec"]["vmiName"] != "vm-6"}
+    assert ended == {"Succeeded"}
+    assert moved_by_kubevirt(cluster)["vm-6"] == 1
