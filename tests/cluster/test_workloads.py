@@ -109,7 +109,7 @@ def test_a_canary_that_fails_stops_everything(cluster: Lab, before: dict[str, st
     assert stopped.code != 0
     assert stopped.finding_ids[0] == "workloads.canary-failed", told(stopped)
     assert "the lab was told to let it fail" in stopped.message
-    assert stopped.data["failed"] == [{"vm": f"default/{FAILING}", "reason": "the lab was told to let it fail"}]
+    assert stopped.data["failures"] == [{"vm": f"default/{FAILING}", "reason": "the lab was told to let it fail"}]
     assert stopped.data["moved"] == 0
 
     (only,) = migrations(cluster)
@@ -137,7 +137,7 @@ def test_all_that_is_not_marked_is_moved_without_kubevirts_updater(
     assert done.data["canaries"][0] == "default/plain-1"
     assert "default/vm-5" in done.data["canaries"], "of its class it shows more than vcpus-1: a guest agent"
     assert done.data["moved"] == len(MIGRATABLE - stay)
-    assert [one["vm"] for one in done.data["failed"]] == [f"default/{FAILS_ONCE}"]
+    assert [one["vm"] for one in done.data["failures"]] == [f"default/{FAILS_ONCE}"]
     assert done.finding("workloads.strategy-withheld")["level"] == "warning"
     assert {one["vm"] for one in done.data["rest"]} == {f"default/{name}" for name in stay | NOT_MIGRATABLE}
 

@@ -122,7 +122,7 @@ def test_a_spent_budget_stops_kubevirts_updater_and_virt_handler_stays_as_it_is(
         "kubevirt_workload_update", {"methods": ["LiveMigrate"], "widen": [1], "soak": 0, "failure_budget": 0}
     )
     assert stopped.finding_ids[0] == "workloads.budget-spent", told(stopped)
-    assert stopped.data["failed"] == [{"vm": "default/vm-6", "reason": "the lab was told to let it fail"}]
+    assert stopped.data["failures"] == [{"vm": "default/vm-6", "reason": "the lab was told to let it fail"}]
     assert (methods(cluster), is_held(cluster)) == ([], False)
     wait_until(lambda: unfinished(cluster) == [], 120)
     assert cluster.get(*handler)["spec"]["template"] == template
