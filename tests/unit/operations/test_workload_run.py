@@ -359,8 +359,10 @@ class TestMarks:
 class TestSplitBrain:
     def test_one_that_is_there_already_refuses_everything(self, run: Run) -> None:
         many(run.cluster, 3)
+        run.cluster.add_vm("vm-03", migratable=False)
         run.cluster.add_pod("stray", run.cluster.vmi("vm-02"))
         refused = run()
+        assert ids(refused)[:2] == ["workloads.split-brain", "workloads.stay-old"]
         assert "[workloads.split-brain]" in refused.failure
         for words in ("VM prod/vm-02", "stray on n1", "vm-02-1 on n1"):
             assert words in refused.failure
