@@ -21,7 +21,7 @@ from . import hop, workload_findings
 from .execution import Stopped
 from .given_files import load_gates
 from .guest_facts import guest_facts_of
-from .lock import Lock, this_run
+from .lock import Lock, remove_left_lock, this_run
 from .observe import CATCH_UP, Cluster, Facts, cluster_of, observe, wrong_cluster
 from .options import check_options
 from .outcome import InvalidOption, Outcome, Report, listed, refusal, told
@@ -115,6 +115,9 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     planned = _planned(api, cluster, wish, gates, params, clock)
     if planned.has_work and not check_mode:
         planned = _locked_run(api, planned, gates, params, clock, report)
+    elif not check_mode and not planned.outcome.failure:
+        left = remove_left_lock(api, planned.facts.kubevirt_namespace, clock, report)
+        planned.outcome.findings = [*left, *planned.outcome.findings]
     planned.outcome.elapsed = clock.now() - started
     return planned.outcome
 

@@ -554,6 +554,17 @@ def test_while_another_run_has_the_cluster_nothing_is_moved(run: Run) -> None:
     assert (refused.changed, refused.actions, run.cluster.writes) == (False, [], [])
 
 
+def test_a_run_with_nothing_to_do_removes_the_lease_of_a_killed_one(run: Run) -> None:
+    nothing_to_do(run)
+    lease = leases.new("kubevirt", "a killed run", "2026-03-01T12:00:00.000000Z")
+    lease["metadata"] |= {"uid": "other", "resourceVersion": "1"}
+    run.cluster.objects[leases.path_of("kubevirt")] = lease
+    assert ids(run(check_mode=True)) == [] and run.cluster.leases
+    done = run()
+    assert (done.failure, done.changed, ids(done)) == ("", False, ["cluster.taken-over"])
+    assert not run.cluster.leases
+
+
 # Pages
 
 
