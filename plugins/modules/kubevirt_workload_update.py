@@ -240,7 +240,7 @@ rate:
   description: How many that were a minute.
   returned: when the virtual machines were read
   type: float
-failed:
+failures:
   description: The virtual machines that could not be moved.
   returned: when the virtual machines were read
   type: list

@@ -136,3 +136,28 @@ def test_the_action_group_holds_every_module() -> None:
 
 def test_the_python_requirements_agree() -> None:
     assert (ROOT / "meta/ee-requirements.txt").read_text() == (ROOT / "requirements.txt").read_text()
+
+
+RESERVED = {
+    "failed",
+    "msg",
+    "skipped",
+    "unreachable",
+    "exception",
+    "invocation",
+    "warnings",
+    "deprecations",
+    "results",
+    "rc",
+}
+
+
+@pytest.mark.parametrize("path", python_files("modules"))
+def test_no_key_of_a_result_is_one_that_ansible_reads_by_itself(path: Path) -> None:
+    """A list of VMs as ``failed`` would make the task fail."""
+    returned = next(node.value for node in ast.parse(path.read_text()).body if _is_assignment_of("RETURN", node))
+    assert not RESERVED & {*yaml.safe_load(ast.literal_eval(returned))}
+
+
+def _is_assignment_of(name: str, node: Any) -> bool:
+    return isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == [name]

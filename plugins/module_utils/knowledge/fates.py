@@ -88,6 +88,21 @@ def why(guest: Guest, fate: Fate) -> str:
     return ""
 
 
+def how_to_restart(guest: Guest) -> str:
+    """What takes a VM to the new launcher, for whom restarting it is right; a command where one will do.
+
+    KubeVirt refuses to restart or start a VM with the run strategy Once (pkg/virt-api/rest/lifecycle.go).
+    """
+    name = f"{guest.name} -n {guest.namespace}"
+    if guest.keeper is Keeper.REPLICA_SET:
+        return f"kubectl delete vmi {name} (its replica set replaces it)"
+    if guest.keeper is Keeper.NOBODY:
+        return f"kubectl delete vmi {name}, and create it again (it belongs to no VirtualMachine that would)"
+    if guest.run_strategy == "Once":
+        return f"virtctl stop {name}, then virtctl start {name} (its run strategy Once knows no restart; it is Always afterwards)"
+    return f"virtctl restart {name}"
+
+
 def _fate_by_eviction(guest: Guest, can_migrate: bool) -> Fate:
     if guest.eviction_strategy == "External":
         return Fate.LEFT_TO_OTHERS

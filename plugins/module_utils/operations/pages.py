@@ -173,7 +173,7 @@ def workload_page(result: Result) -> list[str]:
             f"  {n}. {one['action']}  {one['object']}  ({one['reason']})" for n, one in enumerate(result["actions"], 1)
         ]
     lines += _section("No canary for", [*map("  {}".format, result.get("unproven", ()))])
-    lines += _section("Failed", [f"  {one['vm']}: {one['reason']}" for one in result.get("failed", ())])
+    lines += _section("Failed", [f"  {one['vm']}: {one['reason']}" for one in result.get("failures", ())])
     lines += _section("Left", [*_left(result.get("rest", ()))])
     return [*lines, *_findings(result["findings"])]
 

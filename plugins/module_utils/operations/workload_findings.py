@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from ..knowledge.fates import IN_WORDS, fate_of, why
+from ..knowledge.fates import IN_WORDS, fate_of, how_to_restart, why
 from ..knowledge.findings import Finding, finding
 from ..knowledge.split_brain import Double
 from .observe import Facts
@@ -62,7 +62,7 @@ def rest_of(
 
 
 def _left(vm: Vm, wish: Wish, failure: str, now: datetime, at_the_end: bool, handed_over: bool) -> Left | None:
-    guest, restart = vm.guest, f"virtctl restart {vm.guest.name} -n {vm.guest.namespace}"
+    guest, restart = vm.guest, how_to_restart(vm.guest)
     kept = vm.mark.keeps_it(now)
     if kept:
         return Left(vm.name, kept, "Its owner decides: move it, restart it, or take the mark away.", restart=False)

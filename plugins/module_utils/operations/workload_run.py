@@ -415,7 +415,7 @@ def extra_of(
         "canaries": [step.name for step in plan.steps if step.action == "canary"],
         "unproven": [str(one) for one in plan.unproven],
         "moved": len(moved),
-        "failed": [{"vm": name, "reason": reason} for name, reason in sorted(failed.items())],
+        "failures": [{"vm": name, "reason": reason} for name, reason in sorted(failed.items())],
         "rate": round(len(moved) / minutes, 1) if minutes > 0 else 0.0,
         "rest": [one.as_dict() for one in rest],
         "cold_restart": [{"vm": one.vm, "reason": one.reason} for one in rest if one.restart],

@@ -163,11 +163,10 @@ def _planned(api: Api, cluster: Cluster, wish: Wish, gates: tuple[Gate, ...], pa
     surroundings = surroundings_of(api, facts)
     scene = scene_of(api, facts, surroundings)
     plan = plan_of(facts, scene, wish, clock.utc())
-    against += findings_about_the_choice(facts, guests, wish.asked.methods)
+    against = [*_about_doubles(scene), *against, *findings_about_the_choice(facts, guests, wish.asked.methods)]
     if plan.steps:
         found = (finding_of_a_gate(api, gate) for gate in gates)
         against += [*findings_about_owners(facts), *(one for one in found if one)]
-    against += _about_doubles(scene)
     rest = rest_of(scene, wish, {}, clock.utc(), at_the_end=False)
     outcome.extra = extra_of(scene, plan, plan.after, rest, failed={}, moved=(), minutes=0.0)
     outcome.findings = [*against, *_about_the_rest(facts, scene, wish, plan, rest)]

@@ -9,7 +9,13 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.fates import IN_WORDS, Fate, fate_of, why
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.fates import (
+    IN_WORDS,
+    Fate,
+    fate_of,
+    how_to_restart,
+    why,
+)
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.guests import Guest, Keeper
 
 LIVE, EVICT, BOTH = ["LiveMigrate"], ["Evict"], ["LiveMigrate", "Evict"]
@@ -125,6 +131,23 @@ def test_fates_where_live_migrations_cannot_work(changes: dict[str, t.Any], fate
 def test_why(changes: dict[str, t.Any], methods: list[str], expected: str) -> None:
     seen = guest(**changes)
     assert why(seen, fate_of(seen, methods)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "virtctl restart web -n shop"),
+        ({"run_strategy": "Manual"}, "virtctl restart web -n shop"),
+        (
+            {"run_strategy": "Once"},
+            "virtctl stop web -n shop, then virtctl start web -n shop (its run strategy Once knows no restart",
+        ),
+        ({"keeper": Keeper.REPLICA_SET}, "kubectl delete vmi web -n shop (its replica set replaces it)"),
+        ({"keeper": Keeper.NOBODY}, "kubectl delete vmi web -n shop, and create it again"),
+    ],
+)
+def test_how_to_restart(changes: dict[str, t.Any], expected: str) -> None:
+    assert how_to_restart(guest(**changes)).startswith(expected)
 
 
 def test_every_fate_has_words() -> None:

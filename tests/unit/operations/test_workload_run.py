@@ -139,7 +139,7 @@ def test_a_canary_then_stages_then_kubevirts_own_updater(run: Run) -> None:
     assert run.cluster.outdated == []
     assert (run.cluster.methods, run.held) == (["LiveMigrate"], None)
     assert run.cluster.most_at_once <= 5
-    assert (done.extra["moved"], done.extra["failed"], done.extra["rest"]) == (40, [], [])
+    assert (done.extra["moved"], done.extra["failures"], done.extra["rest"]) == (40, [], [])
     for part in ("changed", "diff", "actions", "from_version", "to_version"):
         assert getattr(done, part) == getattr(predicted, part), part
 
@@ -242,7 +242,7 @@ class TestBudget:
         stopped = run(widen=[100], failure_budget=2)
         assert ids(stopped)[0] == "workloads.budget-spent"
         assert len(run.cluster.migrated) == 1 + 3, "the canary, two that may fail, and the one that stops it"
-        assert len(stopped.extra["failed"]) == 3
+        assert len(stopped.extra["failures"]) == 3
         assert (run.cluster.methods, run.held) == ([], None)
         assert "kubectl patch kubevirt kubevirt -n kubevirt --type=merge" in stopped.failure
         assert len(run.cluster.outdated) == 19
@@ -253,7 +253,7 @@ class TestBudget:
         stopped = run(widen=[5], failure_budget=1)
         assert ids(stopped)[0] == "workloads.budget-spent"
         assert run.cluster.methods == []
-        assert len(stopped.extra["failed"]) <= 1 + 5
+        assert len(stopped.extra["failures"]) <= 1 + 5
 
     def test_failures_within_it_are_listed_with_what_to_do(self, run: Run) -> None:
         names = many(run.cluster, 6)
@@ -261,7 +261,7 @@ class TestBudget:
         done = run()
         assert not done.failure
         assert run.cluster.outdated == [names[-1]]
-        assert done.extra["failed"] == [{"vm": "prod/vm-05", "reason": "no such CPU feature"}]
+        assert done.extra["failures"] == [{"vm": "prod/vm-05", "reason": "no such CPU feature"}]
         assert [one["vm"] for one in done.extra["cold_restart"]] == ["prod/vm-05"]
         assert "virtctl restart vm-05 -n prod" in done.extra["rest"][0]["fix"]
         assert "workloads.left-behind" in ids(done)
@@ -385,8 +385,10 @@ class TestMarks:
 class TestSplitBrain:
     def test_one_that_is_there_already_refuses_everything(self, run: Run) -> None:
         many(run.cluster, 3)
+        run.cluster.add_vm("vm-03", migratable=False)
         run.cluster.add_pod("stray", run.cluster.vmi("vm-02"))
         refused = run()
+        assert ids(refused)[:2] == ["workloads.split-brain", "workloads.stay-old"]
         assert "[workloads.split-brain]" in refused.failure
         for words in ("VM prod/vm-02", "stray on n1", "vm-02-1 on n1"):
             assert words in refused.failure
