@@ -520,7 +520,7 @@ def test_one_that_a_killed_run_left_and_that_hangs_is_called_off_and_counts(run:
     run.cluster.objects[f"{MIGRATIONS}/left"] = {"kind": kind, "metadata": metadata, "spec": {"vmiName": "vm-00"}}
     run.cluster.courses = {"vm-00": "hangs"}
     done = run(migration_timeout=20, wait=False)
-    assert [one["vm"] for one in done.extra["failed"]] == ["prod/vm-00"]
+    assert [one["vm"] for one in done.extra["failures"]] == ["prod/vm-00"]
     assert "call off vm-00" in run.cluster.writes
 
 
