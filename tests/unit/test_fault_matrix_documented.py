@@ -11,8 +11,17 @@ import re
 import pytest
 
 from tests.faults.page import NOT_PLAYED, PAGE, TABLES, WRONG, tables
+from tests.faults.scenarios import SCENARIOS
 
 PLACEHOLDER = "x"
+NOT_YET = ("strategy", "workloads")
+"""The scenarios of which ``make faults`` has not played every cell yet."""
+
+
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    return (
+        [pytest.mark.xfail(reason="make faults has not played all of it yet", strict=True)] if name in NOT_YET else []
+    )
 
 
 def test_the_tables_have_the_cells_of_the_matrices() -> None:
@@ -20,9 +29,14 @@ def test_the_tables_have_the_cells_of_the_matrices() -> None:
     assert written == of_today
 
 
-@pytest.mark.xfail(reason="make faults has not played all of it yet", strict=True)
-def test_every_cell_was_played_and_ended_as_it_should() -> None:
-    assert NOT_PLAYED not in _tables()
+@pytest.mark.parametrize("name", [pytest.param(name, marks=_marks(name)) for name in SCENARIOS])
+def test_every_cell_was_played(name: str) -> None:
+    parts = [part for part in _tables().split("### ") if part.startswith(f"{name}:")]
+    assert len(parts) == 3
+    assert not any(NOT_PLAYED in part for part in parts)
+
+
+def test_no_cell_ended_as_it_should_not() -> None:
     assert WRONG not in _tables()
 
 
