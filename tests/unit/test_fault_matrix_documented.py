@@ -14,7 +14,7 @@ from tests.faults.page import NOT_PLAYED, PAGE, TABLES, WRONG, tables
 from tests.faults.scenarios import SCENARIOS
 
 PLACEHOLDER = "x"
-NOT_YET = ("strategy", "workloads")
+NOT_YET = ("workloads",)
 """The scenarios of which ``make faults`` has not played every cell yet."""
 
 

@@ -150,8 +150,10 @@ def argument_spec(operation: str) -> dict[str, dict[str, Any]]:
 
 def same(left: Any, right: Any) -> bool:
     """Whether two defaults mean the same; empty text, or the number 0, is how roles and playbooks say that an option is left out."""
-    left, right = (None if type(one) is int and one == 0 else one for one in (left, right))
-    return (left in NOTHING and right in NOTHING) or (type(left) is type(right) and left == right)
+    left, right = (None if one == 0 and not isinstance(one, bool) else one for one in (left, right))
+    return (left in NOTHING and right in NOTHING) or (
+        isinstance(left, bool) is isinstance(right, bool) and left == right
+    )
 
 
 def rows_of_role(role: str) -> dict[str, Row]:
