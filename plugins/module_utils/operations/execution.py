@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
-from ..cluster.api import HURRIED_TIMEOUT, Api, Json
+from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
 from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound
 from ..cluster.interruption import HOW_TO_GO_ON, Interrupted
@@ -22,8 +22,9 @@ from .diagnosis import causes
 from .editing import ATTEMPTS, edit_kubevirt
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Facts, observe
-from .outcome import Outcome, Report, listed, mistake, phase, told
+from .outcome import Outcome, Report, listed, phase, told
 from .standing_findings import findings_about_workloads
+from .stopping import Stopped, what_stopped
 from .upgrade_plan import Plan, Step, actions_of, diff_of
 from .upgrade_wish import running_version
 from .waiting import Limits, Waited, wait_for
@@ -38,15 +39,6 @@ PAUSE = 2.0
 TAG_MOVES = ("set-image-tag", "remove-image-tag")
 
 Params = Mapping[str, t.Any]
-
-
-class Stopped(Exception):
-    """The run cannot go on; the findings say why."""
-
-    def __init__(self, *findings: Finding, words: str = "") -> None:
-        super().__init__(words)
-        self.findings = findings
-        self.words = words
 
 
 class Execution:
@@ -66,36 +58,20 @@ class Execution:
         self._in_doubt: Step | None = None
         self._unsure = False
         """Whether this step has sent a write whose answer was lost."""
-        self._is_interrupted = False
 
     def run(self, against: Sequence[Finding]) -> None:
         """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
         findings = [*against]
-        try:
-            actions = [REHEARSAL, *(step.action for step in self._plan.steps)]
-            self._tell = phase(self._report, actions, REHEARSAL)
-            self._tell("every write once as a dry run (if this run is stopped, start it again: it goes on)")
-            self._rehearse()
-            for step in self._plan.steps:
-                self._tell = phase(self._report, actions, step.action)
-                self._tell(f"{step.object} ({step.reason})")
-                self._carry_out(step)
-        except Stopped as stopped:
+        stopped = what_stopped(self._api, self._steps)
+        if stopped:
             findings = [*stopped.findings, *findings]
             self._outcome.failure = self._failure(stopped)
-        except ClusterError as error:
-            self._outcome.failure = self._failure(Stopped(words=str(error)))
-        except Interrupted as interrupted:
-            self._is_interrupted = True
-            self._api.hurried = HURRIED_TIMEOUT
-            self._outcome.failure = self._failure(Stopped(words=f"Stopped by {interrupted}."))
-            self._tell(f"stopped by {interrupted}. {HOW_TO_GO_ON} {self._account()}")
-        except Exception as error:  # whatever it is: it must not hide what was changed
-            self._outcome.failure = self._failure(Stopped(words=mistake(error)))
+            if stopped.signal:
+                self._tell(f"stopped by {stopped.signal}. {HOW_TO_GO_ON} {self._account()}")
         self._outcome.changed = bool(self._written)
         if self._outcome.failure:
             self._outcome.diff, self._outcome.actions = diff_of(self._written), actions_of(self._written)
-        if self._is_interrupted:
+        if stopped and stopped.signal:
             self._outcome.state, self._outcome.findings = "unknown", findings
             return
         try:
@@ -104,6 +80,16 @@ class Execution:
             self._outcome.state, self._outcome.findings = "unknown", findings
         else:
             self._outcome.state, self._outcome.findings = facts.state, [*findings, *findings_about_workloads(facts)]
+
+    def _steps(self) -> None:
+        actions = [REHEARSAL, *(step.action for step in self._plan.steps)]
+        self._tell = phase(self._report, actions, REHEARSAL)
+        self._tell("every write once as a dry run (if this run is stopped, start it again: it goes on)")
+        self._rehearse()
+        for step in self._plan.steps:
+            self._tell = phase(self._report, actions, step.action)
+            self._tell(f"{step.object} ({step.reason})")
+            self._carry_out(step)
 
     def _rehearse(self) -> None:
         """Every write once with dry run, so that a missing permission is found before the first change."""
@@ -311,7 +297,7 @@ class Execution:
             lines.append("VMs and their launchers were not touched.")
         if not any(one.id == "upgrade.rbac-escalation" for one in stopped.findings):  # the same again would fail again
             lines.append(_how_to_go_on(stopped.findings))
-        if not self._is_interrupted:  # it would ask the server
+        if not stopped.signal:  # it would ask the server
             lines.append(self._way_back())
         return "\n".join(lines)
 

@@ -23,8 +23,8 @@ from ..cluster.clock import Clock
 from ..cluster.errors import ClusterError, Conflict, Forbidden, NotFound
 from ..knowledge import leases
 from ..knowledge.findings import Finding, finding
-from .execution import Stopped
 from .outcome import Report
+from .stopping import Stopped
 
 RENEW_EVERY = 8.0
 """Seconds between two heartbeats."""

@@ -24,7 +24,7 @@ from ..knowledge.risks import findings_of_the_hop
 from ..knowledge.versions import Version, VersionError
 from .aftermath import NOTHING, failing_finding
 from .bundle import check_bundle_dir, leave_account
-from .execution import Execution, Stopped
+from .execution import Execution
 from .given_files import check_ids_of_both, load_gates, load_manifest, load_releases, load_risks
 from .hop import migrations_source
 from .lock import Lock, remove_left_lock, this_run
@@ -32,12 +32,13 @@ from .markdown import upgrade_document
 from .next_command import upgrade_command
 from .observe import Cluster, Facts, cluster_of, observe_caught_up, wrong_cluster
 from .options import check_options
-from .outcome import InvalidOption, Outcome, Report, refusal, told
+from .outcome import InvalidOption, Outcome, Report, refusal
 from .pages import upgrade_page
 from .preflight_facts import findings_about_leftovers, findings_about_pull_secrets, roles_of_the_operator
 from .risk_facts import cluster_facts_of, finding_of_a_gate
 from .route import Leg, legs_of, path_of
 from .standing_findings import findings_about_workloads
+from .stopping import Stopped, without_the_lock
 from .upgrade_method import Method, findings_about_permissions, permissions_unread
 from .upgrade_plan import (
     Plan,
@@ -185,17 +186,10 @@ def _locked_run(
             execution = Execution(api, now.facts, now.plan, params, now.outcome, clock, report)
             execution.run([*lock.findings, *now.against])
     except Stopped as stopped:
-        return replace(before, outcome=_without_the_lock(before.outcome, stopped))
+        outcome = without_the_lock(before.outcome, f"The upgrade to {before.outcome.to_version}", stopped)
+        outcome.extra = {"next": "", **NOTHING}
+        return replace(before, outcome=outcome)
     return replace(now, has_stopped=bool(now.outcome.failure))
-
-
-def _without_the_lock(outcome: Outcome, stopped: Stopped) -> Outcome:
-    """The outcome of a run that could not begin."""
-    words = [told(one) for one in stopped.findings] or [stopped.words]
-    outcome.failure = "\n".join([f"The upgrade to {outcome.to_version} cannot begin.", *words, "Nothing was changed."])
-    outcome.findings = [*stopped.findings, *outcome.findings]
-    outcome.changed, outcome.diff, outcome.actions, outcome.extra = False, [], [], {"next": "", **NOTHING}
-    return outcome
 
 
 def _next(params: Params, check_mode: bool, legs: Sequence[Leg], plan: Plan) -> str:

@@ -13,10 +13,10 @@ import contextlib
 import typing as t
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
-from ..cluster.api import HURRIED_TIMEOUT, Api, Json
+from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
 from ..cluster.errors import ClusterError
-from ..cluster.interruption import HOW_TO_GO_ON, Interrupted
+from ..cluster.interruption import HOW_TO_GO_ON
 from ..cluster.watch import Picture
 from ..knowledge import workload_updates
 from ..knowledge.findings import Finding, blocking
@@ -32,13 +32,13 @@ from ..knowledge.workload_strategy import (
 )
 from . import workload_findings
 from .editing import edit_kubevirt
-from .execution import Stopped
 from .following import Follower
 from .moving import Mover
 from .observe import Facts, observe
-from .outcome import Outcome, Report, listed, mistake, phase, told
+from .outcome import Outcome, Report, listed, phase, told
 from .risk_facts import finding_of_a_gate
 from .scene import Scene, Surroundings, Vm, sources
+from .stopping import Stopped, what_stopped
 from .workload_findings import rest_of
 from .workload_plan import Plan, Step, Wish, actions_of, after_of, diff_of, marked_and_outdated, movable, vms_in_words
 
@@ -95,7 +95,7 @@ class WorkloadRun:
         self._doubles: dict[str, float] = {}
         self._written: list[str] = []
         self._done: list[Step] = []
-        self._withheld = self._handed_over = self._is_interrupted = False
+        self._withheld = self._handed_over = False
         self._failed_later: dict[str, str] = {}
         self._known: dict[str, tuple[str, Vm]] = {}
         self._scene = Scene(surroundings, (), (), ())
@@ -105,23 +105,19 @@ class WorkloadRun:
         """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
         findings = [*against]
         before: set[str] = set()
-        try:
+
+        def move() -> None:
             with Picture(self._api, sources(self._facts)) as self._picture:
-                before = {name for name, vm in self._look().vms.items() if vm.is_outdated}
+                before.update(name for name, vm in self._look().vms.items() if vm.is_outdated)
                 self._steps()
-                findings += self._at_the_end()
-        except Stopped as stopped:
+                findings.extend(self._at_the_end())
+
+        stopped = what_stopped(self._api, move)
+        if stopped:
             findings = [*stopped.findings, *findings]
             self._outcome.failure = self._failure(stopped)
-        except ClusterError as error:
-            self._outcome.failure = self._failure(Stopped(words=str(error)))
-        except Interrupted as interrupted:
-            self._is_interrupted = True
-            self._api.hurried = HURRIED_TIMEOUT
-            self._outcome.failure = self._failure(Stopped(words=f"Stopped by {interrupted}."))
-            self._tell(f"stopped by {interrupted}. {HOW_TO_GO_ON}")
-        except Exception as error:  # whatever it is: it must not hide what was changed
-            self._outcome.failure = self._failure(Stopped(words=mistake(error)))
+            if stopped.signal:
+                self._tell(f"stopped by {stopped.signal}. {HOW_TO_GO_ON}")
         self._outcome.findings = findings
         self._account(before)
 
@@ -349,7 +345,7 @@ class WorkloadRun:
             outcome.actions = actions_of(self._done)
         outcome.changed = bool(self._written or self._mover.asked_for)
         outcome.state, strategy = "unknown", self._plan.after
-        if not self._is_interrupted:
+        if not self._api.hurried:
             with contextlib.suppress(ClusterError):
                 facts = observe(self._api, self._facts.cluster)
                 outcome.state, strategy = facts.state, strategy_of(facts.kubevirt or {})

@@ -41,8 +41,7 @@ Strategy = Mapping[str, t.Any]
 LARGEST = 2**31 - 1
 REHEARSAL = "rehearse"
 
-ARGUMENT_SPEC: dict[str, t.Any] = {
-    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+ASKED_OPTIONS: dict[str, t.Any] = {
     "methods": {
         "type": "list",
         "elements": "str",
@@ -54,6 +53,12 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "type": "str",
         "aliases": ["batchEvictionInterval", "batchEvictInterval", "batch_evict_interval"],
     },
+}
+"""The options of a strategy, under the user guide's spelling too."""
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    **ASKED_OPTIONS,
     "name": {"type": "str"},
     "namespace": {"type": "str"},
     "accept": {"type": "list", "elements": "str", "default": []},

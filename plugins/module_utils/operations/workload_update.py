@@ -18,39 +18,29 @@ from ..knowledge.gates import Gate
 from ..knowledge.settling import unsettled
 from ..knowledge.workload_strategy import METHODS
 from . import hop, workload_findings
-from .execution import Stopped
 from .given_files import load_gates
 from .guest_facts import guest_facts_of
 from .lock import Lock, remove_left_lock, this_run
 from .observe import CATCH_UP, Cluster, Facts, cluster_of, observe, wrong_cluster
 from .options import check_options
-from .outcome import InvalidOption, Outcome, Report, listed, refusal, told
+from .outcome import InvalidOption, Outcome, Report, listed, refusal
 from .pages import workload_page
 from .risk_facts import finding_of_a_gate
 from .scene import Scene, Surroundings, scene_of, surroundings_of
 from .standing_findings import findings_about_owners
+from .stopping import Stopped, without_the_lock
 from .strategy_findings import findings_about_the_choice, findings_against_any_strategy
 from .upgrade_wish import running_version
 from .workload_findings import rest_of
 from .workload_plan import Plan, Wish, actions_of, diff_of, marked_and_outdated, plan_of
 from .workload_run import WorkloadRun, extra_of
-from .workload_strategy import asked_of
+from .workload_strategy import ASKED_OPTIONS, asked_of
 
 Params = Mapping[str, t.Any]
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "methods": {
-        "type": "list",
-        "elements": "str",
-        "required": True,
-        "choices": [*METHODS],
-        "aliases": ["workloadUpdateMethods", "workload_update_methods"],
-    },
-    "batch_eviction_size": {"type": "int", "aliases": ["batchEvictionSize", "batchEvictSize", "batch_evict_size"]},
-    "batch_eviction_interval": {
-        "type": "str",
-        "aliases": ["batchEvictionInterval", "batchEvictInterval", "batch_evict_interval"],
-    },
+    **ASKED_OPTIONS,
+    "methods": {**ASKED_OPTIONS["methods"], "required": True},
     "canary_max": {"type": "int", "default": 10},
     "widen": {"type": "list", "elements": "int", "default": [5, 25]},
     "soak": {"type": "int", "default": 60},
@@ -137,17 +127,8 @@ def _locked_run(
                 )
                 run.run([*lock.findings, *now.against])
     except Stopped as stopped:
-        return replace(before, outcome=_without_the_lock(before.outcome, stopped))
+        return replace(before, outcome=without_the_lock(before.outcome, "Moving the VMs", stopped))
     return now
-
-
-def _without_the_lock(outcome: Outcome, stopped: Stopped) -> Outcome:
-    """The outcome of a run that could not begin."""
-    words = [told(one) for one in stopped.findings] or [stopped.words]
-    outcome.failure = "\n".join(["Moving the VMs cannot begin.", *words, "Nothing was changed."])
-    outcome.findings = [*stopped.findings, *outcome.findings]
-    outcome.changed, outcome.diff, outcome.actions = False, [], []
-    return outcome
 
 
 def _planned(api: Api, cluster: Cluster, wish: Wish, gates: tuple[Gate, ...], params: Params, clock: Clock) -> Planned:

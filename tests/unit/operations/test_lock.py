@@ -16,8 +16,8 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors 
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interruption import Interrupted
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import leases
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import lock as lock_module
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.execution import Stopped
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.lock import Lock, LockLost
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.stopping import Stopped
 
 Server = t.Any  # tests/unit/operations/conftest.py
 Object = dict[str, t.Any]
