@@ -11,7 +11,6 @@ from pathlib import Path
 
 from kvlab.lab import Lab
 
-
 CPU_SHARES = 8192
 """All pods of a lab share one cgroup. With the weight of a single task (1024) their probes fail on a machine that is busy."""
 
