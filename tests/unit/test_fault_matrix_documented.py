@@ -14,14 +14,6 @@ from tests.faults.page import NOT_PLAYED, PAGE, TABLES, WRONG, tables
 from tests.faults.scenarios import SCENARIOS
 
 PLACEHOLDER = "x"
-NOT_YET = ("workloads",)
-"""The scenarios of which ``make faults`` has not played every cell yet."""
-
-
-def _marks(name: str) -> list[pytest.MarkDecorator]:
-    return (
-        [pytest.mark.xfail(reason="make faults has not played all of it yet", strict=True)] if name in NOT_YET else []
-    )
 
 
 def test_the_tables_have_the_cells_of_the_matrices() -> None:
@@ -29,7 +21,7 @@ def test_the_tables_have_the_cells_of_the_matrices() -> None:
     assert written == of_today
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=_marks(name)) for name in SCENARIOS])
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_every_cell_was_played(name: str) -> None:
     parts = [part for part in _tables().split("### ") if part.startswith(f"{name}:")]
     assert len(parts) == 3
