@@ -237,7 +237,7 @@ def _mark_by_label(one: Object, namespace: str) -> str:
     where = one["metadata"].get("namespace")
     is_its_place = not where or where == namespace
     for key in OWN_LABELS:
-        if is_its_place and labels.get(key) in OWN_LABEL_VALUES or (key in labels and is_of_a_guest(one)):
+        if (is_its_place and labels.get(key) in OWN_LABEL_VALUES) or (key in labels and is_of_a_guest(one)):
             return f"label {key}={labels[key]}"
     return ""
 
