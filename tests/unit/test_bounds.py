@@ -46,6 +46,9 @@ BOUNDS = {
         "module_utils/operations/moving.py",
         "Mover.move",
     ): "each round looks at the clocks in WorkloadRun._look(), which raises at the deadline",
+    ("module_utils/operations/served.py", "_pages"): "each page is a further one of a list, which the server ends",
+    ("module_utils/operations/sweep.py", "Sweep._has_gone"): "after SETTLE",
+    ("module_utils/operations/sweep.py", "Sweep.run"): "after SETTLE, or when nothing is left to do",
     (
         "module_utils/operations/waiting.py",
         "wait_for",

@@ -85,6 +85,10 @@ CATALOGUE: dict[str, Kind] = {
     "owner.kapp": _blocker("kapp manages KubeVirt here.", acceptable=True),
     "owner.ocm": _blocker("Open Cluster Management manages KubeVirt here.", acceptable=True),
     "owner.olm": _blocker("The Operator Lifecycle Manager manages KubeVirt here.", acceptable=True),
+    "remove.devices-left": Kind("info", True, "Kubelets show KubeVirt's devices until they restart."),
+    "remove.foreign-objects": Kind("warning", True, "KubeVirt's namespace is kept, because others live in it."),
+    "remove.left": _blocker("Something of KubeVirt could not be removed.", acceptable=True),
+    "remove.not-searched": _blocker("Some kinds could not be searched for what is left of KubeVirt.", acceptable=True),
     "risk.customized-components": Kind("warning", True, "Patches of KubeVirt's parts may not fit the wanted version."),
     "risk.export-stored-versions": _blocker(
         "A CRD of exports stores a version that the wanted KubeVirt does not have."
