@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..knowledge.marks import MANAGED_BY
-from ..knowledge.stuck import Cure
+from ..knowledge.blockage_scene import Cure
 from ..knowledge.user_kinds import VMIS, VMS
 from ..knowledge.versions import Version
 from .belongings import Belongings
