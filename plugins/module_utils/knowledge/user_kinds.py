@@ -36,6 +36,9 @@ class UserKind:
 
 VMS = UserKind("kubevirt.io", "virtualmachines", "VirtualMachine", "VM")
 VMIS = UserKind("kubevirt.io", "virtualmachineinstances", "VirtualMachineInstance", "VM instance")
+MIGRATIONS = UserKind(
+    "kubevirt.io", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration", "live migration"
+)
 
 # In the order in which a backup can be applied: what others refer to comes first.
 USER_KINDS: tuple[UserKind, ...] = (
@@ -92,7 +95,7 @@ USER_KINDS: tuple[UserKind, ...] = (
     UserKind("backup.kubevirt.io", "virtualmachinebackups", "VirtualMachineBackup", "backup"),
     UserKind("backup.kubevirt.io", "virtualmachinebackuptrackers", "VirtualMachineBackupTracker", "backup tracker"),
     UserKind("plugin.kubevirt.io", "plugins", "Plugin", "plugin"),
-    UserKind("kubevirt.io", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration", "live migration"),
+    MIGRATIONS,
 )
 
 CRD_GROUPS = frozenset({one.group for one in USER_KINDS})

@@ -14,7 +14,7 @@ from ..cluster.api import Api, Json
 from ..cluster.errors import ClusterError, NotFound
 from ..knowledge.confirmation import Counted
 from ..knowledge.marks import MANAGED_BY, MANAGERS
-from ..knowledge.user_kinds import CRD_GROUPS, USER_KINDS, VMIS, VMS, UserKind, kind_of
+from ..knowledge.user_kinds import CRD_GROUPS, MIGRATIONS, USER_KINDS, VMIS, VMS, UserKind, kind_of
 from .observe import Facts
 from .outcome import listed
 from .served import Resource, served_resources
@@ -99,6 +99,11 @@ class Belongings:
     def counted(self) -> Counted:
         """What is at stake."""
         return Counted(len(self.vms) + len(self.standalone_vmis), len(self.disks))
+
+    @property
+    def at_stake(self) -> bool:
+        """Whether people would miss anything. A live migration that is recorded is no loss."""
+        return bool(self.counted) or any(one.kind != MIGRATIONS for one in self.kinds)
 
     def names_of(self, kind: UserKind) -> tuple[str, ...]:
         """The objects of a kind."""

@@ -48,6 +48,14 @@ def findings_about_the_removal(facts: Facts, name: str, namespace: str) -> list[
     return [*_another_one(facts, name, namespace), *_owners(facts), *_add_ons(facts)]
 
 
+def against_the_loss(facts: Facts, belongings: Belongings, confirm: str) -> list[Finding]:
+    """What people have here, unless the phrase says that it may go."""
+    if not confirm:
+        return [workloads_exist(facts, belongings)] if belongings.at_stake else []
+    difference = confirmation.difference(confirm, facts.cluster.uid, belongings.counted)
+    return [confirmation_differs(facts, belongings, difference)] if difference else []
+
+
 def workloads_exist(facts: Facts, belongings: Belongings) -> Finding:
     """That people have something here, and nobody has said that it may go."""
     phrase = confirmation.phrase(facts.cluster.uid, belongings.counted)

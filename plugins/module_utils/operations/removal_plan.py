@@ -44,12 +44,18 @@ class Wish:
 
 @dataclass(frozen=True)
 class Seen:
-    """All that the plan is made from."""
+    """All that the plan is made from.
+
+    Attributes:
+        cures: What stands in the way and may be mended.
+        foreign: What lives in KubeVirt's namespace and is not KubeVirt's, so that the namespace stays.
+    """
 
     facts: Facts
     belongings: Belongings
     leftovers: Leftovers
     cures: tuple[Cure, ...] = ()
+    foreign: tuple[str, ...] = ()
 
     @property
     def is_live(self) -> bool:
@@ -89,18 +95,14 @@ def writes(steps: Sequence[Step]) -> bool:
     return any(step.action not in READS_ONLY for step in steps)
 
 
-def diff_of(removed: Sequence[str]) -> list[dict[str, t.Any]]:
-    """What is deleted, as Ansible prints it."""
-    if not removed:
+def diff_of(steps: Sequence[Step]) -> list[dict[str, t.Any]]:
+    """What these steps delete, as Ansible prints it."""
+    deleted = [step.object for step in steps if step.action.startswith("delete-")]
+    if not deleted:
         return []
-    name = "KubeVirt and what goes with it"
-    before: Mapping[str, t.Any] = {"objects": [*removed]}
+    name = "Objects that are deleted"
+    before: Mapping[str, t.Any] = {"objects": deleted}
     return [{"before_header": name, "after_header": name, "before": before, "after": {"objects": []}}]
-
-
-def deleted_by(steps: Sequence[Step]) -> list[str]:
-    """The objects that these steps delete."""
-    return [step.object for step in steps if step.action.startswith("delete-")]
 
 
 def _back_up(seen: Seen, wish: Wish) -> Iterator[Step]:
@@ -158,7 +160,7 @@ def _clean_nodes(seen: Seen) -> Iterator[Step]:
 
 
 def _delete_namespace(seen: Seen, wish: Wish) -> Iterator[Step]:
-    if wish.remove_namespace and seen.facts.namespace:
+    if wish.remove_namespace and seen.facts.namespace and not seen.foreign:
         name = seen.facts.namespace["metadata"]["name"]
         yield Step("delete-namespace", f"Namespace {name}", "if nothing else lives in it")
 
