@@ -50,6 +50,10 @@ BOUNDS = {
     ("module_utils/operations/sweep.py", "Sweep._has_gone"): "after SETTLE",
     ("module_utils/operations/sweep.py", "Sweep.run"): "after SETTLE, or when nothing is left to do",
     (
+        "module_utils/operations/removal_run.py",
+        "RemovalRun._wait_deleted",
+    ): "after wait_timeout",
+    (
         "module_utils/operations/waiting.py",
         "wait_for",
     ): "at the deadline, or at the end of a hold or the stall clock soon after",

@@ -85,10 +85,20 @@ CATALOGUE: dict[str, Kind] = {
     "owner.kapp": _blocker("kapp manages KubeVirt here.", acceptable=True),
     "owner.ocm": _blocker("Open Cluster Management manages KubeVirt here.", acceptable=True),
     "owner.olm": _blocker("The Operator Lifecycle Manager manages KubeVirt here.", acceptable=True),
+    "remove.add-ons-stay": Kind("warning", True, "Add-ons of KubeVirt stay, and may fail without it."),
+    "remove.blocked-by-uninstall-strategy": _blocker(
+        "spec.uninstallStrategy forbids to delete KubeVirt while VMs exist."
+    ),
+    "remove.confirmation-differs": _blocker("The phrase in confirm does not cover what is in the cluster."),
     "remove.devices-left": Kind("info", True, "Kubelets show KubeVirt's devices until they restart."),
     "remove.foreign-objects": Kind("warning", True, "KubeVirt's namespace is kept, because others live in it."),
     "remove.left": _blocker("Something of KubeVirt could not be removed.", acceptable=True),
     "remove.not-searched": _blocker("Some kinds could not be searched for what is left of KubeVirt.", acceptable=True),
+    "remove.other-kubevirt": _blocker("The KubeVirt object is another one than name and namespace say."),
+    "remove.stalled": _blocker("The deletion of KubeVirt does not come to its end."),
+    "remove.workloads-exist": _blocker(
+        "People have VMs or other objects of KubeVirt, and nobody has said that they may go."
+    ),
     "risk.customized-components": Kind("warning", True, "Patches of KubeVirt's parts may not fit the wanted version."),
     "risk.export-stored-versions": _blocker(
         "A CRD of exports stores a version that the wanted KubeVirt does not have."

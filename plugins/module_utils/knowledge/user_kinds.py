@@ -54,9 +54,7 @@ USER_KINDS: tuple[UserKind, ...] = (
         "VirtualMachineClusterPreference",
         "preference of the cluster",
     ),
-    UserKind(
-        "instancetype.kubevirt.io", "virtualmachineinstancetypes", "VirtualMachineInstancetype", "instance type"
-    ),
+    UserKind("instancetype.kubevirt.io", "virtualmachineinstancetypes", "VirtualMachineInstancetype", "instance type"),
     UserKind("instancetype.kubevirt.io", "virtualmachinepreferences", "VirtualMachinePreference", "preference"),
     UserKind(
         "flavor.kubevirt.io", "virtualmachineclusterflavors", "VirtualMachineClusterFlavor", "flavor of the cluster"

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import typing as t
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,10 +34,6 @@ class Held:
     def count(self) -> int:
         """How many there are."""
         return len(self.names)
-
-    def as_dict(self) -> dict[str, t.Any]:
-        """As modules return it."""
-        return {"kind": self.kind.kind, "group": self.kind.group, "count": self.count, "names": [*self.names]}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..knowledge import confirmation
 from ..knowledge.findings import Finding, finding
@@ -19,19 +19,18 @@ from .standing_findings import findings_about_the_object
 
 BLOCKS = "BlockUninstallIfWorkloadsExist"
 
+_ORDER = "The KubeVirt object must be gone before its operator goes"
 _REMOVE_THERE: Mapping[str, str] = {
-    "owner.hco": "Delete the HyperConverged object (kubectl delete hyperconverged -A --all), which deletes KubeVirt, CDI and the others; then "
-    "its Subscription and its ClusterServiceVersion. Its own uninstallStrategy decides whether VMs stop that.",
-    "owner.olm": "Delete the KubeVirt object first and wait until it is gone (kubectl delete kubevirt -n {namespace} --all --wait), then the "
+    "owner.hco": "Delete the HyperConverged object (kubectl delete hyperconverged -A --all), which deletes KubeVirt and CDI too; then its "
+    "Subscription, and its ClusterServiceVersion last. Whether VMs stop that is said by its own uninstallStrategy.",
+    "owner.olm": "Delete the KubeVirt object first and wait until it is gone (kubectl delete kubevirt -n {namespace} --all), then the "
     "Subscription, and the ClusterServiceVersion last: without the operator the KubeVirt object stays for ever.",
-    "owner.argo-cd": "Take KubeVirt out of the source of the Application without pruning (the KubeVirt object must go before its operator), "
-    "then run this again.",
-    "owner.flux": "Take KubeVirt out of the source with prune: disabled (the KubeVirt object must go before its operator), then run this again.",
-    "owner.fleet": "Take KubeVirt out of the Bundle, GitRepo or ManagedChart; of Harvester it is a part that cannot be removed.",
-    "owner.helm": "Do not run helm uninstall now: it deletes the operator and the KubeVirt object together. Accept this, let this run remove "
-    "KubeVirt, and run helm uninstall afterwards.",
-    "owner.kapp": "Take KubeVirt out of the application's configuration (the KubeVirt object must go before its operator), then run this again.",
-    "owner.ocm": "Take KubeVirt out of the ManifestWork on the hub (the KubeVirt object must go before its operator), then run this again.",
+    "owner.argo-cd": f"Take KubeVirt out of the Application's source, without pruning it. {_ORDER}: then let this run remove it.",
+    "owner.flux": f"Take KubeVirt out of its source, with prune: disabled. {_ORDER}: then let this run remove it.",
+    "owner.fleet": f"Take KubeVirt out of the Bundle, GitRepo or ManagedChart. {_ORDER}. It cannot be taken out of Harvester.",
+    "owner.helm": f"Do not run helm uninstall now. {_ORDER}: accept this, let this run remove KubeVirt, and run helm uninstall afterwards.",
+    "owner.kapp": f"Take KubeVirt out of the application's configuration. {_ORDER}: then let this run remove it.",
+    "owner.ocm": f"Take KubeVirt out of the ManifestWork on the hub. {_ORDER}: then let this run remove it.",
 }
 
 
@@ -62,7 +61,7 @@ def workloads_exist(facts: Facts, belongings: Belongings) -> Finding:
     return finding(
         "remove.workloads-exist",
         object=f"Cluster {facts.cluster.endpoint}",
-        cause=f"People have made {in_words(belongings)} with KubeVirt, and all of it goes with KubeVirt, but for the disks if disks is keep.",
+        cause=f"People have made {in_words(belongings)} with KubeVirt. All of it goes with KubeVirt, but for the disks if disks is keep.",
         evidence=listed([*belongings.vms, *belongings.standalone_vmis], most=10),
         fix=f'Look at the inventory. If all of it may go, run the same again with confirm: "{phrase}"',
     )
@@ -121,7 +120,7 @@ def blocked_by_strategy(facts: Facts, belongings: Belongings, *, keep_disks: boo
     ]
 
 
-def stalled(facts: Facts, cause: str, waiting: list[str]) -> Finding:
+def stalled(facts: Facts, cause: str, waiting: Sequence[str]) -> Finding:
     """That the deletion does not come to its end."""
     return finding(
         "remove.stalled",

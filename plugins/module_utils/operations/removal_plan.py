@@ -10,8 +10,8 @@ import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..knowledge.stuck import Cure
 from ..knowledge.marks import MANAGED_BY
-from ..knowledge.blockage_scene import Cure
 from ..knowledge.user_kinds import VMIS, VMS
 from ..knowledge.versions import Version
 from .belongings import Belongings
@@ -127,7 +127,11 @@ def _take_vms(seen: Seen) -> Iterator[Step]:
     for kind in held.kinds:
         if kind.kind.kind in MAKERS:
             for name in kind.names:
-                yield Step("delete-maker", f"{kind.kind.kind} {name}", "it would make its VMs again; they stay until their turn")
+                yield Step(
+                    "delete-maker",
+                    f"{kind.kind.kind} {name}",
+                    "it would make its VMs again; they stay until their turn",
+                )
     runs = {*held.names_of(VMIS)}
     disks: dict[tuple[str, str], list[str]] = {}
     for disk in held.disks:
@@ -146,7 +150,9 @@ def _delete_kubevirt(seen: Seen) -> Iterator[Step]:
     kubevirt = seen.facts.kubevirt
     if kubevirt is None:
         return
-    patterns = f"virt-operator then deletes its CRDs with their objects, and all that has the label {MANAGED_BY}=virt-operator"
+    patterns = (
+        f"virt-operator then deletes its CRDs with their objects, and all that has the label {MANAGED_BY}=virt-operator"
+    )
     if not kubevirt["metadata"].get("deletionTimestamp"):
         yield Step("delete-kubevirt", seen.facts.kubevirt_name, patterns)
     yield Step("wait-deleted", seen.facts.kubevirt_name, "until virt-operator has deleted what it made")
@@ -166,4 +172,4 @@ def _delete_namespace(seen: Seen, wish: Wish) -> Iterator[Step]:
 
 
 def _is_of_virt_operator(one: Left) -> bool:
-    return not one.action == "delete-operator" and MANAGED_BY in one.reason
+    return one.action != "delete-operator" and MANAGED_BY in one.reason
