@@ -85,6 +85,11 @@ CATALOGUE: dict[str, Kind] = {
     "owner.kapp": _blocker("kapp manages KubeVirt here.", acceptable=True),
     "owner.ocm": _blocker("Open Cluster Management manages KubeVirt here.", acceptable=True),
     "owner.olm": _blocker("The Operator Lifecycle Manager manages KubeVirt here.", acceptable=True),
+    "remove.backup-failed": _blocker("The backup could not be written."),
+    "remove.disk-lost": _blocker("A disk did not stay when its VM was taken away."),
+    "remove.disk-would-not-stay": _blocker("A disk would be deleted although only its VM is taken away."),
+    "remove.earlier-backup": Kind("info", True, "An earlier backup has objects that the new one does not have."),
+    "remove.vm-does-not-stop": _blocker("A VM, or what makes VMs, does not go."),
     "risk.customized-components": Kind("warning", True, "Patches of KubeVirt's parts may not fit the wanted version."),
     "risk.export-stored-versions": _blocker(
         "A CRD of exports stores a version that the wanted KubeVirt does not have."
