@@ -55,14 +55,28 @@ Name = tuple[str, str]
 class Served(t.Protocol):
     """A kind of objects that the server has."""
 
-    group: str
-    version: str
-    name: str
-    kind: str
-    verbs: t.Collection[str]
+    @property
+    def group(self) -> str:
+        """Its API group."""
 
-    def path(self, namespace: str = "") -> str:
-        """The path of its collection."""
+    @property
+    def version(self) -> str:
+        """The version in which it is read."""
+
+    @property
+    def name(self) -> str:
+        """As paths have it."""
+
+    @property
+    def kind(self) -> str:
+        """As objects have it."""
+
+    @property
+    def verbs(self) -> t.Collection[str]:
+        """What can be done with it."""
+
+    def path(self) -> str:
+        """That of the collection of all."""
 
 
 @dataclass(frozen=True)

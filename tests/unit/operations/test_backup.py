@@ -48,7 +48,7 @@ class Resource:
     kind: str
     verbs: tuple[str, ...] = ("get", "list")
 
-    def path(self, _namespace: str = "") -> str:
+    def path(self) -> str:
         return f"/apis/{self.group}/{self.version}/{self.name}"
 
 
@@ -137,9 +137,9 @@ def test_all_that_users_gave_is_in_the_order_in_which_it_is_applied(world: World
     assert sorted(written) == [
         "1-kubevirt/kubevirt_kubevirt.json",
         "2-objects/01-virtualmachineclusterinstancetypes/ours.json",
-        "2-objects/07-controllerrevisions/shop_db-small.json",
-        "2-objects/08-virtualmachines/shop_db.json",
-        "2-objects/09-virtualmachineinstances/shop_alone.json",
+        "2-objects/11-controllerrevisions/shop_db-small.json",
+        "2-objects/12-virtualmachines/shop_db.json",
+        "2-objects/13-virtualmachineinstances/shop_alone.json",
         "README.txt",
         "needed-objects.txt",
         "reference/datavolumes/shop_db.json",
@@ -151,7 +151,7 @@ def test_all_that_users_gave_is_in_the_order_in_which_it_is_applied(world: World
     assert sum(done.counts.values()) == len(written) - 2
     assert written["needed-objects.txt"] == "Secret shop/key\n"
     assert "2 persistentvolumeclaims" in written["README.txt"]
-    vm = json.loads(written["2-objects/08-virtualmachines/shop_db.json"])
+    vm = json.loads(written["2-objects/12-virtualmachines/shop_db.json"])
     live = world.cluster.objects["/apis/kubevirt.io/v1/namespaces/shop/virtualmachines/db"]
     assert vm == restorable({**live, "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine"})
     assert vm["spec"]["instancetype"] == {"name": "small", "revisionName": "db-small"}
@@ -192,8 +192,8 @@ class TestEarlierOnes:
         assert [one.object for one in third.findings] == [f"Directory {second.path}"]
 
     def test_one_that_is_not_whole_does_not_count(self, world: World) -> None:
-        (world.folder / f"{NAME}.unfinished" / "2-objects" / "08-virtualmachines").mkdir(parents=True)
-        (world.folder / f"{NAME}.unfinished" / "2-objects" / "08-virtualmachines" / "shop_old.json").touch()
+        (world.folder / f"{NAME}.unfinished" / "2-objects" / "12-virtualmachines").mkdir(parents=True)
+        (world.folder / f"{NAME}.unfinished" / "2-objects" / "12-virtualmachines" / "shop_old.json").touch()
         assert world.back_up(AT + timedelta(minutes=5)).findings == ()
 
 
