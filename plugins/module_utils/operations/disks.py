@@ -115,7 +115,6 @@ class KeepDisks:
         self._report = report
         self._stop_timeout = stop_timeout
         self._findings: list[Finding] = []
-        self._survey = Survey(api, facts)
 
     def run(self, vms: Collection[str], vmis: Collection[str] = ()) -> list[Kept]:
         """Take away these VMs, and these VMIs that have none, namespace/name.
@@ -126,6 +125,7 @@ class KeepDisks:
         """
         if not vms and not vmis:
             return []
+        self._survey = Survey(self._api, self._facts)
         with Picture(self._api, self._sources()) as picture:
             there = [one for one in picture.objects("vms") if _key(one) in vms]
             there += [one for one in picture.objects("vmis") if _key(one) in vmis]
