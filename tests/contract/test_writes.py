@@ -166,7 +166,9 @@ class TestPreconditions:
         api, _losing = connection
         api.delete(PATH, uid=api.get(PATH)["metadata"]["uid"], propagation="Orphan")
         metadata = api.get(PATH)["metadata"]
-        assert metadata["finalizers"] == ["orphan"], "of the garbage collector, which takes the object out of all owners"
+        assert metadata["finalizers"] == ["orphan"], (
+            "of the garbage collector, which takes the object out of all owners"
+        )
         assert metadata["deletionTimestamp"]
         api.json_patch(PATH, [{"op": "remove", "path": "/metadata/finalizers"}])
 

@@ -35,6 +35,14 @@ BOUNDS = {
     ): "each round divides the number, and there are few suffixes",
     ("module_utils/knowledge/paths.py", "_stops"): "each round goes one minor further, and the table of releases ends",
     (
+        "module_utils/operations/disks.py",
+        "KeepDisks._empty",
+    ): "each round takes VMs out of what waits, or looks at the clock of those on their way, which ends after vm_stop_timeout",
+    (
+        "module_utils/operations/disks.py",
+        "KeepDisks._end_makers",
+    ): "after vm_stop_timeout",
+    (
         "module_utils/operations/lock.py",
         "Lock._beat",
     ): "when the lock is left or lost; a daemon thread, and every round waits",

@@ -37,6 +37,10 @@ _ORDER = (
     ("instancetype.kubevirt.io", "virtualmachineclusterpreferences"),
     ("instancetype.kubevirt.io", "virtualmachineinstancetypes"),
     ("instancetype.kubevirt.io", "virtualmachinepreferences"),
+    ("flavor.kubevirt.io", "virtualmachineclusterflavors"),
+    ("flavor.kubevirt.io", "virtualmachineflavors"),
+    ("flavor.kubevirt.io", "virtualmachineclusterpreferences"),
+    ("flavor.kubevirt.io", "virtualmachinepreferences"),
     ("migrations.kubevirt.io", "migrationpolicies"),
     ("kubevirt.io", "virtualmachineinstancepresets"),
     ("apps", "controllerrevisions"),
@@ -130,10 +134,10 @@ def _spec_of_a_vm(vm: Object) -> Json:
         revision = _revision_of(vm, part)
         if revision:
             spec[part] = {**spec[part], "revisionName": revision}
-    template = {**spec.get("template") or {}}
-    inner = {**template.get("spec") or {}}
-    domain = {**inner.get("domain") or {}}
-    firmware = {**domain.get("firmware") or {}}
+    template = {**(spec.get("template") or {})}
+    inner = {**(template.get("spec") or {})}
+    domain = {**(inner.get("domain") or {})}
+    firmware = {**(domain.get("firmware") or {})}
     firmware.setdefault("uuid", str(uuid.uuid5(_NAMESPACE_OF_UUIDS, vm["metadata"]["name"])))
     domain["firmware"] = firmware
     inner["domain"] = domain
@@ -163,7 +167,7 @@ def run_strategy(vm: Object) -> str:
 def halting(vm: Object) -> list[Json]:
     """The JSON patch that asks the VM to stop, and writes down what was asked before."""
     metadata, spec = vm["metadata"], vm["spec"]
-    annotations = {**metadata.get("annotations") or {}, RUN_STRATEGY_BEFORE: run_strategy(vm)}
+    annotations = {**(metadata.get("annotations") or {}), RUN_STRATEGY_BEFORE: run_strategy(vm)}
     is_old_way = spec.get("running") is not None
     return [
         {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},

@@ -86,16 +86,21 @@ CATALOGUE: dict[str, Kind] = {
     "owner.ocm": _blocker("Open Cluster Management manages KubeVirt here.", acceptable=True),
     "owner.olm": _blocker("The Operator Lifecycle Manager manages KubeVirt here.", acceptable=True),
     "remove.add-ons-stay": Kind("warning", True, "Add-ons of KubeVirt stay, and may fail without it."),
+    "remove.backup-failed": _blocker("The backup could not be written."),
     "remove.blocked-by-uninstall-strategy": _blocker(
         "spec.uninstallStrategy forbids to delete KubeVirt while VMs exist."
     ),
     "remove.confirmation-differs": _blocker("The phrase in confirm does not cover what is in the cluster."),
     "remove.devices-left": Kind("info", True, "Kubelets show KubeVirt's devices until they restart."),
+    "remove.disk-lost": _blocker("A disk did not stay when its VM was taken away."),
+    "remove.disk-would-not-stay": _blocker("A disk would be deleted although only its VM is taken away."),
+    "remove.earlier-backup": Kind("info", True, "An earlier backup has objects that the new one does not have."),
     "remove.foreign-objects": Kind("warning", True, "KubeVirt's namespace is kept, because others live in it."),
     "remove.left": _blocker("Something of KubeVirt could not be removed.", acceptable=True),
     "remove.not-searched": _blocker("Some kinds could not be searched for what is left of KubeVirt.", acceptable=True),
     "remove.other-kubevirt": _blocker("The KubeVirt object is another one than name and namespace say."),
     "remove.stalled": _blocker("The deletion of KubeVirt does not come to its end."),
+    "remove.vm-does-not-stop": _blocker("A VM, or what makes VMs, does not go."),
     "remove.workloads-exist": _blocker(
         "People have VMs or other objects of KubeVirt, and nobody has said that they may go."
     ),

@@ -55,14 +55,28 @@ Name = tuple[str, str]
 class Served(t.Protocol):
     """A kind of objects that the server has."""
 
-    group: str
-    version: str
-    name: str
-    kind: str
-    verbs: t.Collection[str]
+    @property
+    def group(self) -> str:
+        """Its API group."""
 
-    def path(self, namespace: str = "") -> str:
-        """The path of its collection."""
+    @property
+    def version(self) -> str:
+        """The version in which it is read."""
+
+    @property
+    def name(self) -> str:
+        """As paths have it."""
+
+    @property
+    def kind(self) -> str:
+        """As objects have it."""
+
+    @property
+    def verbs(self) -> t.Collection[str]:
+        """What can be done with it."""
+
+    def path(self) -> str:
+        """That of the collection of all."""
 
 
 @dataclass(frozen=True)
@@ -244,24 +258,26 @@ def _failed(path: str, error: OSError) -> Finding:
 
 def _earlier(path: Path, uid: str) -> Iterator[Finding]:
     """What the backups of earlier runs have and this one has not: a run that was killed has deleted it already."""
-    seen = _vms_in(path)
+    seen = _objects_in(path)
     earlier = sorted(one for one in path.parent.glob(f"{uid}-*") if one != path and one.suffix != UNFINISHED)
     for one in reversed(earlier):
-        missing = _vms_in(one) - seen
+        missing = _objects_in(one) - seen
         seen |= missing
         if missing:
             yield finding(
                 "remove.earlier-backup",
                 object=f"Directory {one}",
-                cause=f"This earlier backup has {len(missing)} VMs that are not in the cluster any more, so not in {path} either.",
+                cause=f"This earlier backup has {len(missing)} objects that are not in the cluster any more, so not in {path} either.",
                 evidence=listed(sorted(missing)),
-                fix=f"Keep it. If an earlier run deleted these VMs, bring them back with their files in {one}/{APPLIED}, after what "
-                f"is in {path}.",
+                fix=f"Keep it. If it was an earlier run that deleted these objects, bring them back with their files in {one}/{APPLIED}, "
+                f"after what is in {path}.",
             )
 
 
-def _vms_in(path: Path) -> set[str]:
-    return {file.stem.replace("_", "/") for file in path.glob(f"{APPLIED}/*-virtualmachines/*.json")}
+def _objects_in(path: Path) -> set[str]:
+    """As ``virtualmachines namespace/name``."""
+    files = path.glob(f"{APPLIED}/*/*.json")
+    return {f"{file.parent.name.partition('-')[2]} {file.stem.replace('_', '/')}" for file in files}
 
 
 def _readme(facts: Facts, now: datetime, counts: Mapping[str, int]) -> str:

@@ -115,7 +115,6 @@ class KeepDisks:
         self._report = report
         self._stop_timeout = stop_timeout
         self._findings: list[Finding] = []
-        self._survey = Survey(api, facts)
 
     def run(self, vms: Collection[str], vmis: Collection[str] = ()) -> list[Kept]:
         """Take away these VMs, and these VMIs that have none, namespace/name.
@@ -126,6 +125,7 @@ class KeepDisks:
         """
         if not vms and not vmis:
             return []
+        self._survey = Survey(self._api, self._facts)
         with Picture(self._api, self._sources()) as picture:
             there = [one for one in picture.objects("vms") if _key(one) in vms]
             there += [one for one in picture.objects("vmis") if _key(one) in vmis]
@@ -188,7 +188,7 @@ class KeepDisks:
                     del leaving[name]
             if self._clock.now() - told >= GAP:
                 told, gone = self._clock.now(), total - len(waiting) - len(leaving)
-                self._report(f"{gone} of {total} {words} gone, {len(leaving)} on their way")
+                self._report(picture.trouble or f"{gone} of {total} {words} gone, {len(leaving)} on their way")
             if leaving:
                 picture.changed(LOOK_AGAIN)
         if self._findings:
@@ -243,8 +243,9 @@ class KeepDisks:
         Now that it is being deleted, virt-controller does not adopt for it again.
         """
         for claim in leaving.claims:
-            if any(owner.uid == leaving.uid for owner in claim.owners):
-                live = self._api.get(claim.path)
+            is_owned = any(owner.uid == leaving.uid for owner in claim.owners)
+            live = self._api.get_or_none(claim.path) if is_owned else None
+            if live is not None:
                 self._api.json_patch(claim.path, without_owner(live, leaving.uid))
                 self.wrote = True
 
@@ -294,7 +295,7 @@ def _kept_of_a_machine(live: Json) -> Json:
     """The little of a VM or VMI that is needed, for there may be very many."""
     metadata, spec = live["metadata"], live["spec"]
     inner = (spec.get("template") or {}).get("spec") or spec
-    few = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp", "finalizers")
+    few = ("name", "namespace", "uid", "deletionTimestamp", "finalizers")
     return {
         "metadata": {key: metadata[key] for key in few if key in metadata},
         "spec": {
