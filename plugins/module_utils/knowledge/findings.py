@@ -85,6 +85,35 @@ CATALOGUE: dict[str, Kind] = {
     "owner.kapp": _blocker("kapp manages KubeVirt here.", acceptable=True),
     "owner.ocm": _blocker("Open Cluster Management manages KubeVirt here.", acceptable=True),
     "owner.olm": _blocker("The Operator Lifecycle Manager manages KubeVirt here.", acceptable=True),
+    "remove.crd-deleted-by-hand": Kind(
+        "warning", True, "A CRD of KubeVirt is gone or going although the KubeVirt object is not."
+    ),
+    "remove.foreign-api-service": Kind("warning", True, "An APIService that is not KubeVirt's leads nowhere."),
+    "remove.not-all-read": Kind("warning", True, "Something that may block the deletion could not be read."),
+    "remove.phase-deploying": Kind("warning", True, "KubeVirt is to be removed before its installation has ended."),
+    "remove.stuck-api-service": Kind(
+        "warning", True, "An APIService of KubeVirt leads nowhere, and no namespace can be deleted."
+    ),
+    "remove.stuck-controller-gone": _blocker(
+        "A finalizer of KubeVirt holds an object, and the part that takes it away is gone."
+    ),
+    "remove.stuck-crd": Kind("warning", True, "A CRD cannot go, because objects of its kind are left."),
+    "remove.stuck-finalizer": Kind(
+        "warning", True, "An object is in deletion for long, although the part of KubeVirt that ends it runs."
+    ),
+    "remove.stuck-foreign-finalizer": _blocker("A finalizer that is not KubeVirt's holds an object.", acceptable=True),
+    "remove.stuck-handler-gone": _blocker(
+        "A VM cannot be reported as ended, because no virt-handler runs on its node."
+    ),
+    "remove.stuck-install-job": _blocker("The Job that works out what to delete has failed or does not start."),
+    "remove.stuck-namespace-terminating": _blocker(
+        "KubeVirt's namespace is being deleted with the KubeVirt object in it, and the operator is gone."
+    ),
+    "remove.stuck-node-lost": _blocker("A VM cannot be reported as ended, because its node is lost.", acceptable=True),
+    "remove.stuck-operator-gone": _blocker("The KubeVirt object is there, and its operator is not."),
+    "remove.stuck-operator-not-ready": _blocker("virt-operator is there and has been without a ready pod for long."),
+    "remove.stuck-webhook": _blocker("A webhook of KubeVirt is asked and nobody answers."),
+    "remove.virt-api-gone": Kind("warning", True, "virt-api does not run."),
     "risk.customized-components": Kind("warning", True, "Patches of KubeVirt's parts may not fit the wanted version."),
     "risk.export-stored-versions": _blocker(
         "A CRD of exports stores a version that the wanted KubeVirt does not have."
