@@ -128,7 +128,7 @@ def operator_not_ready(home: str, pods: Iterable[Object], minutes: int) -> Findi
     return finding(
         "remove.stuck-operator-not-ready",
         object=f"Deployment {home}/{OPERATOR}",
-        cause=f"None of its pods has been ready for {minutes} minutes, so nobody removes KubeVirt.",
+        cause=f"No pod of it has been ready for {minutes} minutes, so nobody removes KubeVirt.",
         evidence=trouble_of([one for one in pods if app_of(one) == OPERATOR]),
         fix=f"kubectl describe pods -n {home} -l kubevirt.io={OPERATOR} says why. Mend that (image, room on the nodes, admission), and "
         "run again.",

@@ -40,13 +40,11 @@ def dead_api_services(scene: Scene) -> list[Object]:
 
 
 def _is_dead(scene: Scene, service: str, part: str) -> bool:
-    if scene.operator_is_clearing:
-        return False
     state = scene.services.get(service, "unknown")
     at_home = service.partition("/")[0] == scene.home
     if state == "missing":
         return not (at_home and part != OPERATOR and scene.is_made_anew(part))
-    return state == "silent" and at_home and scene.is_lost(part)
+    return state == "silent" and at_home and scene.is_lost(part) and not scene.operator_is_clearing
 
 
 def _part_behind(configuration: Object) -> str:
