@@ -9,15 +9,18 @@ Reads only. What may not be read is named, and proves nothing.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from ..cluster.api import Api, Json
 from ..cluster.errors import Forbidden, NotFound
+from ..knowledge.blockage_scene import GROUPS, PARTS, Held, Scene
 from ..knowledge.finalizers import HANDLER
 from ..knowledge.leftovers import TEMPORARY
-from ..knowledge.stuck import GROUPS, PARTS, WEBHOOKS, Held, Scene, nodes_of, services_of
+from ..knowledge.stuck_objects import nodes_of
+from ..knowledge.stuck_services import WEBHOOKS, services_of
 from .observe import Facts
 from .preflight_facts import API_SERVICES, webhook_configurations
 from .risk_facts import CRDS, STRATEGY_LABEL
@@ -97,11 +100,7 @@ class _Reader:
 
     def crds(self) -> list[Json]:
         """KubeVirt's CRDs; only of these more than the name is read, since schemas are large."""
-        names = self._read(
-            "customresourcedefinitions",
-            lambda: [one["metadata"]["name"] for one in self._api.objects(CRDS, metadata_only=True)],
-            [],
-        )
+        names = [one["metadata"]["name"] for one in self._list("customresourcedefinitions", CRDS, metadata_only=True)]
         own = [name for name in names if name.partition(".")[2] in GROUPS]
         return [crd for name in own if (crd := self.one(f"customresourcedefinition {name}", f"{CRDS}/{name}"))]
 
@@ -131,8 +130,10 @@ class _Reader:
         """KubeVirt's webhook configurations, by their names."""
         found: list[Json] = []
         for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
-            found += self._read(f"{kind.lower()}s", lambda kind=kind: webhook_configurations(self._api, kind), [])  # type: ignore[misc]
-        return [one for one in found if one["metadata"]["name"] in WEBHOOKS or one["metadata"]["name"].startswith(TEMPORARY)]
+            found += self._read(f"{kind.lower()}s", functools.partial(webhook_configurations, self._api, kind), [])
+        return [
+            one for one in found if one["metadata"]["name"] in WEBHOOKS or one["metadata"]["name"].startswith(TEMPORARY)
+        ]
 
     def api_services(self) -> list[Json]:
         """All APIServices that lead to a service."""
@@ -140,15 +141,18 @@ class _Reader:
 
     def services(self, names: list[str]) -> dict[str, str]:
         """Which of these services answer, by ``namespace/name``; one that may not be read is left out."""
-        states = {name: self._read(f"service {name}", lambda name=name: self._state_of(*name.split("/")), "") for name in names}  # type: ignore[misc]
+        states = {name: self._read(f"service {name}", functools.partial(self._state_of, name), "") for name in names}
         return {name: state for name, state in states.items() if state}
 
     def terminating_namespaces(self) -> list[Json]:
         """The namespaces that are being deleted."""
-        return [one for one in self._list("namespaces", "/api/v1/namespaces") if one["metadata"].get("deletionTimestamp")]
+        return [
+            one for one in self._list("namespaces", "/api/v1/namespaces") if one["metadata"].get("deletionTimestamp")
+        ]
 
-    def _state_of(self, namespace: str, name: str) -> str:
-        """ready, silent or missing; empty where the server, before Kubernetes 1.21, has no EndpointSlices."""
+    def _state_of(self, service: str) -> str:
+        """ready, silent or missing; NotFound where the server, before Kubernetes 1.21, has no EndpointSlices."""
+        namespace, name = service.split("/")
         if self._api.get_or_none(f"/api/v1/namespaces/{namespace}/services/{name}") is None:
             return "missing"
         path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"

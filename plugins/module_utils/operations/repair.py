@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
 from ..cluster.errors import ClusterError, Conflict, ManifestUnavailable, NotFound
+from ..knowledge.blockage_scene import Cure
 from ..knowledge.conditions import observed_registry
 from ..knowledge.finalizers import OPERATOR, stripping_patch
-from ..knowledge.manifest import Manifest, declared_registry
+from ..knowledge.manifest import Manifest, with_registry
 from ..knowledge.objects import path_of
-from ..knowledge.stuck import Cure, operator_not_ready
+from ..knowledge.stuck import operator_not_ready
 from ..knowledge.versions import Version, try_parse
 from .applying import Applying
 from .editing import ATTEMPTS
@@ -115,7 +116,9 @@ class Repair:
         manifest = self._manifest(kubevirt, cure.version)
         changed = False
         try:
-            for step in applies_of(manifest, {path: self._api.get_or_none(path) for path in map(path_of, manifest.objects)}):
+            for step in applies_of(
+                manifest, {path: self._api.get_or_none(path) for path in map(path_of, manifest.objects)}
+            ):
                 applying = Applying(self._api, self._clock)
                 try:
                     applying.apply(step.path, step.object, step.body)
@@ -131,11 +134,10 @@ class Repair:
         """The operator's manifest as it was: of its version, in its namespace, from its registry if no other one is asked for."""
         home = kubevirt["metadata"]["namespace"]
         parsed = Version.parse(version)
-        given = {**self._params, "manifest_namespace": home}
-        manifest = load_manifest(given, parsed, is_one_of_several=False)
-        registry = (kubevirt.get("spec") or {}).get("imageRegistry") or observed_registry(kubevirt)
-        if registry and not self._params["image_registry"] and declared_registry(manifest.operator) != registry:
-            manifest = load_manifest({**given, "image_registry": registry}, parsed, is_one_of_several=False)
+        manifest = load_manifest({**self._params, "manifest_namespace": home}, parsed, is_one_of_several=False)
+        registry = observed_registry(kubevirt)
+        if registry and registry != manifest.registry and not self._params["image_registry"]:
+            manifest = with_registry(manifest, registry)
         if try_parse(manifest.version) != parsed:
             raise ManifestUnavailable(
                 f"manifest: it declares {manifest.version or 'no version'}, and {version} is what was installed and has to finish the "
