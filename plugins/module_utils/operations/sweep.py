@@ -104,6 +104,7 @@ class Leftovers:
         nodes: Those with marks.
         unreadable: A line for each kind that could not be searched.
         kinds: How many were searched.
+        requests: How many requests that took.
     """
 
     removable: tuple[Left, ...] = ()
@@ -112,6 +113,7 @@ class Leftovers:
     nodes: tuple[MarkedNode, ...] = ()
     unreadable: tuple[str, ...] = ()
     kinds: int = 0
+    requests: int = 0
 
 
 @dataclass
@@ -163,6 +165,7 @@ def leftovers_of(api: Api, namespace: str) -> Leftovers:
         api: The cluster.
         namespace: Where KubeVirt is, or was.
     """
+    sent = api.requests
     resources, unreadable = served_resources(api)
     found: dict[str, tuple[Resource, Json, str]] = {}  # some kinds are served by two groups
     users: list[Left] = []
@@ -178,6 +181,11 @@ def leftovers_of(api: Api, namespace: str) -> Leftovers:
                 found.setdefault(_uid(one), (resource, one, mark))
             elif resource.group in GROUPS:
                 users.append(_left(resource, one, f"it is an object of KubeVirt's API group {resource.group}"))
+    try:
+        nodes = [*marked_nodes(api)]
+    except ClusterError as error:
+        nodes = []
+        unreadable.append(f"nodes: {error}")
     removable: list[tuple[Resource, Json, str]] = []
     passing: list[Left] = []
     for resource, one, mark in found.values():
@@ -192,9 +200,10 @@ def leftovers_of(api: Api, namespace: str) -> Leftovers:
         removable=tuple(_left(*one, action=_action(one[0].kind, one[1])) for one in sorted(removable, key=_turn)),
         passing=tuple(passing),
         users=tuple(users),
-        nodes=tuple(marked_nodes(api)),
+        nodes=tuple(nodes),
         unreadable=tuple(unreadable),
         kinds=len(searched),
+        requests=api.requests - sent,
     )
 
 
@@ -226,9 +235,12 @@ def foreign_objects(api: Api, namespace: str) -> list[str]:
         for resource, one in living
         if mark_of(resource.kind, one, namespace) or _is_of_every_namespace(resource.kind, one)
     }
-    services = {one["metadata"]["name"] for resource, one in living if resource.kind == "Service" if _uid(one) in own}
+    services = {
+        one["metadata"]["name"] for resource, one in living if resource.kind == "Service" if _uid(one) not in own
+    }
+    own |= {_uid(one) for resource, one in living if resource.kind == "EndpointSlice" if not _serves(one, services)}
     for _generation in range(len(living)):
-        adopted = {_uid(one) for _resource, one in living if _owners(one) & own or _serves(one, services)} - own
+        adopted = {_uid(one) for _resource, one in living if _owners(one) & own} - own
         if not adopted:
             break
         own |= adopted
@@ -275,15 +287,12 @@ class Sweep:
             found: From ``leftovers_of``, after the KubeVirt object has gone.
         """
         ends = self.clock.now() + SETTLE
-        while True:  # ends with nothing left to do, or after SETTLE
+        while not self._is_settled(found) and self.clock.now() < ends:
             self.delete(found)
             self.clean(found.nodes)
-            sent = self.api.requests
-            found = leftovers_of(self.api, self.namespace)
-            if self._is_settled(found) or self.clock.now() >= ends:
-                break
             self.clock.pause(POLL)
-        proof = self._proof(found, self.api.requests - sent)
+            found = leftovers_of(self.api, self.namespace)
+        proof = self._proof(found)
         self._delete_namespace(proof)
         return proof
 
@@ -376,7 +385,7 @@ class Sweep:
         dirty = [one for one in found.nodes if self.clean_nodes and one.is_dirty and one.name not in self._refused]
         return not waited_for and not dirty and not found.passing
 
-    def _proof(self, found: Leftovers, requests: int) -> Proof:
+    def _proof(self, found: Leftovers) -> Proof:
         anew = {one.uid for one in self.made_anew(found)}
         kept = [*_set_by_people(found.nodes)]
         left = [*(self._why_left(one, anew) for one in found.removable), *found.passing, *found.users]
@@ -393,7 +402,7 @@ class Sweep:
             devices=[one for one in found.nodes if one.marks.devices],
             unreadable=[*found.unreadable],
             kinds=found.kinds,
-            requests=requests,
+            requests=found.requests,
         )
 
     def _why_left(self, one: Left, anew: Collection[str]) -> Left:
@@ -563,9 +572,8 @@ def _is_of_every_namespace(kind: str, one: Json) -> bool:
 
 
 def _serves(one: Json, services: Collection[str]) -> bool:
-    """Whether it is the Endpoints or an EndpointSlice of one of these services."""
-    labels = one["metadata"].get("labels") or {}
-    return labels.get(_SERVICE_OF) in services
+    """Whether an EndpointSlice is of one of these services."""
+    return (one["metadata"].get("labels") or {}).get(_SERVICE_OF) in services
 
 
 def _owners(one: Json) -> set[str]:
