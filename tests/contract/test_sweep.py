@@ -166,8 +166,7 @@ def api_of(world: World) -> Api:
 
 def swept(world: World, **options: t.Any) -> Proof:
     api = api_of(world)
-    sweep = Sweep(api, Clock(), "kubevirt", lambda line: None, **options)
-    return sweep.run(leftovers_of(api, "kubevirt"))
+    return Sweep(api, Clock(), "kubevirt", lambda line: None, leftovers_of(api, "kubevirt"), **options).run()
 
 
 def others(world: World) -> dict[str, str]:
@@ -227,7 +226,7 @@ def test_a_second_run_and_a_new_installation_lose_nothing(planted: World) -> Non
     found = leftovers_of(api, "kubevirt")
     planted.lab.kubectl("delete", "clusterrole", "kubevirt-controller")
     planted.lab.kubectl("create", "clusterrole", "kubevirt-controller", "--verb=get", "--resource=pods")
-    Sweep(api, Clock(), "kubevirt", lambda line: None).delete(found)
+    Sweep(api, Clock(), "kubevirt", lambda line: None, found).delete()
     assert planted.lab.get("clusterrole", "kubevirt-controller")["rules"]
 
 
@@ -235,7 +234,8 @@ def test_a_crd_with_objects_of_users_stays(planted: World) -> None:
     vm = made("VirtualMachine", "web", "default", spec={})
     planted.lab.kubectl("create", "-f", "-", stdin=json.dumps(vm))
     api = api_of(planted)
-    Sweep(api, Clock(), "kubevirt", lambda line: None, with_user_objects=True).delete(leftovers_of(api, "kubevirt"))
+    found = leftovers_of(api, "kubevirt")
+    Sweep(api, Clock(), "kubevirt", lambda line: None, found, with_user_objects=True).delete()
     assert planted.lab.get("virtualmachine", "web", "-n", "default")["metadata"]["name"] == "web"
     planted.lab.kubectl("delete", "virtualmachine", "web", "-n", "default")
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ClusterError, Conflict, NotFound
+from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound
 from ..knowledge import leases
 from ..knowledge.findings import Finding, finding
 from ..knowledge.marks import GROUPS, HOLDS_DATA, NodeMarks, is_of_the_operator, mark_of, node_marks, why_it_stays
@@ -32,7 +32,8 @@ NODE_ATTEMPTS = 5
 
 NODES = "/api/v1/nodes"
 NAMESPACES = "/api/v1/namespaces"
-NEW_INSTALLATION = "it was made anew meanwhile, so somebody installs KubeVirt; nothing more is deleted"
+LABELS_COME_BACK = "KubeVirt's labels come back: a virt-handler still runs there"
+NEW_INSTALLATION = "KubeVirt was made anew meanwhile, so somebody installs it, and nothing more is deleted"
 
 # First what stops others as long as it leads nowhere, then what runs, and last what the rest is made of.
 _ORDER = (
@@ -183,7 +184,7 @@ def leftovers_of(api: Api, namespace: str) -> Leftovers:
                 users.append(_left(resource, one, f"it is an object of KubeVirt's API group {resource.group}"))
     try:
         nodes = [*marked_nodes(api)]
-    except ClusterError as error:
+    except ApiError as error:
         nodes = []
         unreadable.append(f"nodes: {error}")
     removable: list[tuple[Resource, Json, str]] = []
@@ -263,6 +264,7 @@ class Sweep:
         clock: Measures ``SETTLE``.
         namespace: Where KubeVirt is, or was.
         report: Takes a line for each step.
+        found: From ``leftovers_of``, after the KubeVirt object has gone; later what the last search found.
         clean_nodes: Whether nodes lose KubeVirt's labels and annotations.
         remove_namespace: Whether the namespace goes, if nothing foreign is in it.
         with_user_objects: Whether CRDs go although users have objects of them, which are backed up and given up. Never those of VMs.
@@ -273,6 +275,7 @@ class Sweep:
     clock: Clock
     namespace: str
     report: Report
+    found: Leftovers
     clean_nodes: bool = True
     remove_namespace: bool = False
     with_user_objects: bool = False
@@ -280,47 +283,66 @@ class Sweep:
     _refused: dict[str, str] = field(default_factory=dict)
     _deleted: dict[str, str] = field(default_factory=dict)
 
-    def run(self, found: Leftovers) -> Proof:
-        """Remove what was found, then search again and remove what that finds, for at most ``SETTLE`` seconds.
+    def __post_init__(self) -> None:
+        self._seen = frozenset(one.uid for one in self.found.removable)
 
-        Args:
-            found: From ``leftovers_of``, after the KubeVirt object has gone.
-        """
+    def run(self) -> Proof:
+        """Remove what was found, then search again and remove what that finds, for at most ``SETTLE`` seconds."""
         ends = self.clock.now() + SETTLE
-        while not self._is_settled(found) and self.clock.now() < ends:
-            self.delete(found)
-            self.clean(found.nodes)
+        while not self._is_settled() and self.clock.now() < ends:
+            self.delete()
+            self.clean()
             self.clock.pause(POLL)
-            found = leftovers_of(self.api, self.namespace)
-        proof = self._proof(found)
+            self.found = leftovers_of(self.api, self.namespace)
+        proof = self._proof()
         self._delete_namespace(proof)
         return proof
 
-    def delete(self, found: Leftovers, action: str = "") -> None:
+    def delete(self, action: str = "") -> None:
         """Delete what is removable, or the part of it that has this action."""
-        for one in found.removable:
-            if self.made_anew(found):
-                return
-            if one.uid in self._refused or one.uid == self._deleted.get(one.path) or action not in ("", one.action):
-                continue
-            self._delete(one)
+        if self._why_not_at_all():
+            return
+        for one in self._waiting():
+            if action in ("", one.action):
+                self._delete(one)
 
-    def clean(self, nodes: Iterable[MarkedNode]) -> None:
+    def clean(self) -> None:
         """Take KubeVirt's labels and annotations from the nodes, if that is wanted."""
-        for node in nodes if self.clean_nodes else ():
-            if node.is_dirty and node.name not in self._refused:
+        if not self._why_not_at_all():
+            for node in self._dirty():
                 self._clean(node)
 
-    def made_anew(self, found: Leftovers) -> list[Left]:
-        """What was found under a path that we have deleted, and is another object.
+    def _why_not_at_all(self) -> str:
+        """Why nothing is removed: there is a KubeVirt that somebody uses."""
+        if self._made_anew():
+            return NEW_INSTALLATION
+        kubevirt = next((one.object for one in self.found.users if one.object.startswith("KubeVirt ")), "")
+        return f"{kubevirt} is still there, and needs it" if kubevirt else ""
+
+    def _made_anew(self) -> list[Left]:
+        """What is there under a path that we have deleted, and another operator than the one that we first saw.
 
         The pods that are just ending still write by which of them leads.
         """
         return [
             one
-            for one in found.removable
-            if self._deleted.get(one.path, one.uid) != one.uid and not one.object.startswith(("Lease ", "Endpoints "))
+            for one in self.found.removable
+            if self._deleted.get(one.path, one.uid) != one.uid
+            or (one.action == "delete-operator" and one.uid not in self._seen)
+            if not one.object.startswith(("Lease ", "Endpoints "))
         ]
+
+    def _waiting(self) -> list[Left]:
+        """What is still to be deleted."""
+        return [
+            one
+            for one in self.found.removable
+            if one.uid not in self._refused and self._deleted.get(one.path) != one.uid
+        ]
+
+    def _dirty(self) -> list[MarkedNode]:
+        """The nodes that are still to be cleaned."""
+        return [one for one in self.found.nodes if self.clean_nodes and one.is_dirty and one.name not in self._refused]
 
     def _delete(self, one: Left) -> None:
         why = self._why_not_yet(one)
@@ -330,15 +352,13 @@ class Sweep:
         self.report(f"deletes {one.object}")
         try:
             self.api.delete(one.path, uid=one.uid)
-        except NotFound:
+            self.removed.append(one.object)
+        except (NotFound, Conflict):  # it has gone; another one may have its name
             pass
-        except Conflict:  # another object has that name now; the next search sees it
-            return
-        except ClusterError as error:
+        except ApiError as error:
             self._refused[one.uid] = str(error)
             return
         self._deleted[one.path] = one.uid
-        self.removed.append(one.object)
 
     def _why_not_yet(self, one: Left) -> str:
         """A CRD takes all its objects with it, so it goes only when there are none."""
@@ -351,7 +371,7 @@ class Sweep:
         version = next((v["name"] for v in spec.get("versions") or () if v.get("served")), spec.get("version", ""))
         try:
             count = self.api.count(f"/apis/{spec['group']}/{version}/{spec['names']['plural']}")
-        except ClusterError as error:
+        except ApiError as error:
             return f"nobody knows whether there are objects of it: {error}"
         return f"there are still {count} objects of it, which would go with it" if count else ""
 
@@ -372,31 +392,31 @@ class Sweep:
                     continue
             except NotFound:
                 return
-            except ClusterError as error:
+            except ApiError as error:
                 self._refused[node.name] = str(error)
                 return
             self.removed.append(f"Node {node.name}: KubeVirt's labels and annotations")
             return
 
-    def _is_settled(self, found: Leftovers) -> bool:
-        if self.made_anew(found):
+    def _is_settled(self) -> bool:
+        if self._why_not_at_all():
             return True
-        waited_for = [one for one in found.removable if one.uid not in self._refused]
-        dirty = [one for one in found.nodes if self.clean_nodes and one.is_dirty and one.name not in self._refused]
-        return not waited_for and not dirty and not found.passing
+        going = [one for one in self.found.removable if one.uid not in self._refused]
+        return not going and not self._dirty() and not self.found.passing
 
-    def _proof(self, found: Leftovers) -> Proof:
-        anew = {one.uid for one in self.made_anew(found)}
+    def _proof(self) -> Proof:
+        found = self.found
         kept = [*_set_by_people(found.nodes)]
-        left = [*(self._why_left(one, anew) for one in found.removable), *found.passing, *found.users]
+        left = [*(_because(one, self._why_left(one)) for one in found.removable), *found.passing, *found.users]
         for node in found.nodes:
             if node.is_dirty and not self.clean_nodes:
                 kept.append(_left_node(node, "its labels and annotations stay, because clean_nodes is false"))
             elif node.is_dirty:
-                why = self._refused.get(node.name, "KubeVirt's labels come back: a virt-handler still runs there")
+                why = self._refused.get(node.name) or self._why_not_at_all() or LABELS_COME_BACK
                 left.append(_left_node(node, why))
+        still = {one.object for one in left}
         return Proof(
-            removed=list(dict.fromkeys(self.removed)),
+            removed=[one for one in dict.fromkeys(self.removed) if one not in still],
             kept=kept,
             left=left,
             devices=[one for one in found.nodes if one.marks.devices],
@@ -405,17 +425,13 @@ class Sweep:
             requests=found.requests,
         )
 
-    def _why_left(self, one: Left, anew: Collection[str]) -> Left:
-        if one.uid in anew:
-            why = NEW_INSTALLATION
-        elif one.uid in self._refused:
-            why = self._refused[one.uid]
-        elif one.uid == self._deleted.get(one.path):
-            holding = f"held by its finalizers {', '.join(one.finalizers)}" if one.finalizers else "not gone yet"
-            why = f"it was deleted, and is {holding}"
-        else:
-            why = "it was not deleted, because the search had to end"
-        return _because(one, why)
+    def _why_left(self, one: Left) -> str:
+        if one.uid in self._refused:
+            return self._refused[one.uid]
+        if one.uid != self._deleted.get(one.path):
+            return self._why_not_at_all() or f"it was found only when the {SETTLE:.0f} s of the search were over"
+        holding = f"held by its finalizers {', '.join(one.finalizers)}" if one.finalizers else "not gone yet"
+        return f"it was deleted, and is {holding}"
 
     def _delete_namespace(self, proof: Proof) -> None:
         """The namespace goes last, and only when nobody else would lose something with it."""
@@ -438,17 +454,19 @@ class Sweep:
             proof.kept.append(_because(one, f"others live in it: {listed(proof.foreign)}"))
             return
         self._delete(one)
-        if not self._has_gone(one):
-            why = self._refused.get(one.uid, f"it is not gone after {SETTLE:.0f} s: see its conditions")
-            proof.left.append(_because(one, why))
-        proof.removed = list(dict.fromkeys(self.removed))
+        if one.uid in self._refused:
+            proof.left.append(_because(one, self._refused[one.uid]))
+        elif self._has_gone(one):
+            proof.removed.append(one.object)
+        else:
+            proof.left.append(_because(one, f"it is not gone after {SETTLE:.0f} s: see its conditions"))
 
     def _has_gone(self, one: Left) -> bool:
         ends = self.clock.now() + SETTLE
         while self.clock.now() < ends:
             live = self.api.get_or_none(one.path)
-            if live is None or _uid(live) != one.uid or one.uid in self._refused:
-                return one.uid not in self._refused
+            if live is None or _uid(live) != one.uid:
+                return True
             self.clock.pause(POLL)
         return False
 

@@ -45,6 +45,7 @@ KINDS = {
     },
     "apiregistration.k8s.io/v1": {"apiservices": ("APIService", False)},
     "apiextensions.k8s.io/v1": {"customresourcedefinitions": ("CustomResourceDefinition", False)},
+    "pool.kubevirt.io/v1": {"virtualmachinepools": ("VirtualMachinePool", True)},
     "kubevirt.io/v1": {"virtualmachines": ("VirtualMachine", True), "kubevirts": ("KubeVirt", True)},
 }
 MANAGED = {"app.kubernetes.io/managed-by": "virt-operator"}
@@ -199,8 +200,12 @@ def world() -> World:
 
 
 def swept(world: World, **options: t.Any) -> Proof:
-    sweep = Sweep(world.api(), world.clock, "kubevirt", lambda line: None, **options)
-    return sweep.run(leftovers_of(world.api(), "kubevirt"))
+    return sweep_of(world, **options).run()
+
+
+def sweep_of(world: World, **options: t.Any) -> Sweep:
+    found = leftovers_of(world.api(), "kubevirt")
+    return Sweep(world.api(), world.clock, "kubevirt", lambda line: None, found, **options)
 
 
 def reasons(proof: Proof) -> dict[str, str]:
@@ -276,8 +281,7 @@ def test_check_mode_only_looks(world: World) -> None:
 def test_one_action_alone(world: World) -> None:
     world.put("Secret", "kubevirt/kubevirt-ca", MANAGED)
     world.put("Deployment", "kubevirt/virt-operator", {"kubevirt.io": "virt-operator"})
-    sweep = Sweep(world.api(), world.clock, "kubevirt", lambda line: None)
-    sweep.delete(leftovers_of(world.api(), "kubevirt"), "delete-operator")
+    sweep_of(world).delete("delete-operator")
     assert world.deleted == ["virt-operator"]
 
 
@@ -310,10 +314,34 @@ def test_a_lease_that_an_ending_pod_writes_again_is_no_installation(world: World
 
 def test_another_object_of_the_name_is_not_deleted(world: World) -> None:
     world.put("ClusterRole", "kubevirt-controller", MANAGED)
-    found = leftovers_of(world.api(), "kubevirt")
+    sweep = sweep_of(world)
     world.put("ClusterRole", "kubevirt-controller", MANAGED)
-    Sweep(world.api(), world.clock, "kubevirt", lambda line: None).delete(found)
+    proof = sweep.run()
+    assert (world.deleted, proof.removed) == ([], [])
+    assert reasons(proof) == {"ClusterRole kubevirt-controller": NEW_INSTALLATION}
+
+
+def test_an_operator_that_was_not_there_at_first_is_not_touched(world: World) -> None:
+    node(world)
+
+    def installed() -> None:
+        world.clock.at_pause = lambda: None
+        world.put("Deployment", "kubevirt/virt-operator", {"kubevirt.io": "virt-operator"})
+
+    world.clock.at_pause = installed
+    assert reasons(swept(world)) == {"Deployment kubevirt/virt-operator": NEW_INSTALLATION}
     assert world.deleted == []
+
+
+def test_nothing_is_taken_from_a_kubevirt_that_is_still_there(world: World) -> None:
+    crd(world, "kubevirts.kubevirt.io")
+    world.put("KubeVirt", "kubevirt/kubevirt")
+    world.put("Deployment", "kubevirt/virt-operator", {"kubevirt.io": "virt-operator"})
+    node(world)
+    proof = swept(world)
+    assert not [asked for asked in world.asked if not asked.startswith("GET")]
+    for one in ("Deployment kubevirt/virt-operator", "Node worker", "CustomResourceDefinition kubevirts.kubevirt.io"):
+        assert reasons(proof)[one] == "KubeVirt kubevirt/kubevirt is still there, and needs it"
 
 
 @pytest.mark.parametrize(
@@ -321,7 +349,8 @@ def test_another_object_of_the_name_is_not_deleted(world: World) -> None:
     [
         (False, "VirtualMachine", "virtualmachines.kubevirt.io", False),
         (True, "VirtualMachine", "virtualmachines.kubevirt.io", False),
-        (True, "KubeVirt", "kubevirts.kubevirt.io", False),
+        (False, "VirtualMachinePool", "virtualmachinepools.pool.kubevirt.io", False),
+        (True, "VirtualMachinePool", "virtualmachinepools.pool.kubevirt.io", True),
     ],
 )
 def test_a_crd_with_objects(world: World, with_user_objects: bool, kind: str, name: str, goes: bool) -> None:
@@ -329,8 +358,9 @@ def test_a_crd_with_objects(world: World, with_user_objects: bool, kind: str, na
     world.put(kind, "default/one")
     proof = swept(world, with_user_objects=with_user_objects)
     assert (name in world.deleted) == goes
-    assert "still 1 objects of it" in reasons(proof)[f"CustomResourceDefinition {name}"]
     assert "KubeVirt's API group" in reasons(proof)[f"{kind} default/one"]
+    if not goes:
+        assert "still 1 objects of it" in reasons(proof)[f"CustomResourceDefinition {name}"]
 
 
 def test_what_may_not_be_deleted_and_what_is_held_are_said(world: World) -> None:
@@ -341,6 +371,7 @@ def test_what_may_not_be_deleted_and_what_is_held_are_said(world: World) -> None
     world.holds.add("kubevirt-ca")
     proof = swept(world)
     assert "403" in reasons(proof)["ClusterRole kubevirt-controller"]
+    assert proof.removed == []
     assert "example.com/mine" in reasons(proof)["Secret kubevirt/kubevirt-ca"]
     assert "may hold data" in reasons(proof)["PersistentVolumeClaim kubevirt/disk"]
     assert {one.id for one in sweep_findings(proof, "kubevirt")} == {"remove.left"}
