@@ -17,6 +17,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock i
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connection import connect
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.served import served_resources
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.sweep import (
+    NEW_INSTALLATION,
     Proof,
     Sweep,
     foreign_objects,
@@ -166,7 +167,8 @@ def api_of(world: World) -> Api:
 
 def swept(world: World, **options: t.Any) -> Proof:
     api = api_of(world)
-    return Sweep(api, Clock(), "kubevirt", lambda line: None, leftovers_of(api, "kubevirt"), **options).run()
+    sweep = Sweep(api, Clock(), "kubevirt", lambda line: None, **options)
+    return sweep.run(leftovers_of(api, "kubevirt"))
 
 
 def others(world: World) -> dict[str, str]:
@@ -221,22 +223,25 @@ def test_kubevirts_own_is_gone_and_the_others_are_as_they_were(planted: World) -
     assert (again.removed, again.left) == ([], [])
 
 
-def test_a_second_run_and_a_new_installation_lose_nothing(planted: World) -> None:
+def test_a_new_installation_loses_nothing(planted: World) -> None:
     api = api_of(planted)
     found = leftovers_of(api, "kubevirt")
     planted.lab.kubectl("delete", "clusterrole", "kubevirt-controller")
-    planted.lab.kubectl("create", "clusterrole", "kubevirt-controller", "--verb=get", "--resource=pods")
-    Sweep(api, Clock(), "kubevirt", lambda line: None, found).delete()
-    assert planted.lab.get("clusterrole", "kubevirt-controller")["rules"]
+    planted.lab.apply(made("ClusterRole", "kubevirt-controller", labels=MANAGED, rules=[]))
+    proof = Sweep(api, Clock(), "kubevirt", lambda line: None).run(found)
+    assert planted.lab.get("clusterrole", "kubevirt-controller")["metadata"]["name"] == "kubevirt-controller"
+    assert {one.object: one.reason for one in proof.left}["ClusterRole kubevirt-controller"] == NEW_INSTALLATION
 
 
-def test_a_crd_with_objects_of_users_stays(planted: World) -> None:
+def test_a_crd_with_vms_stays(planted: World) -> None:
     vm = made("VirtualMachine", "web", "default", spec={})
     planted.lab.kubectl("create", "-f", "-", stdin=json.dumps(vm))
-    api = api_of(planted)
-    found = leftovers_of(api, "kubevirt")
-    Sweep(api, Clock(), "kubevirt", lambda line: None, found, with_user_objects=True).delete()
+    proof = swept(planted, with_user_objects=True)
     assert planted.lab.get("virtualmachine", "web", "-n", "default")["metadata"]["name"] == "web"
+    assert {one.object for one in proof.left} == {
+        "CustomResourceDefinition virtualmachines.kubevirt.io",
+        "VirtualMachine default/web",
+    }
     planted.lab.kubectl("delete", "virtualmachine", "web", "-n", "default")
 
 

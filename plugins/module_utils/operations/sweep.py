@@ -232,16 +232,20 @@ def foreign_objects(api: Api, namespace: str) -> list[str]:
         for one in metadata_of(api, resource.path(namespace))
     ]
     own = {
-        one["metadata"]["uid"]
+        _uid(one)
         for resource, one in living
-        if mark_of(resource.kind, one, namespace) or _is_of_every_namespace(resource.kind, one)
+        if resource.group in GROUPS  # it goes with KubeVirt
+        or mark_of(resource.kind, one, namespace)
+        or _is_of_every_namespace(resource.kind, one)
     }
     services = {
         one["metadata"]["name"] for resource, one in living if resource.kind == "Service" if _uid(one) not in own
     }
     own |= {_uid(one) for resource, one in living if resource.kind == "EndpointSlice" if not _serves(one, services)}
+    data = {_uid(one) for resource, one in living if resource.kind in HOLDS_DATA}
+    own -= data
     for _generation in range(len(living)):
-        adopted = {_uid(one) for _resource, one in living if _owners(one) & own} - own
+        adopted = {_uid(one) for _resource, one in living if _owners(one) & own} - own - data
         if not adopted:
             break
         own |= adopted
@@ -264,7 +268,6 @@ class Sweep:
         clock: Measures ``SETTLE``.
         namespace: Where KubeVirt is, or was.
         report: Takes a line for each step.
-        found: From ``leftovers_of``, after the KubeVirt object has gone; later what the last search found.
         clean_nodes: Whether nodes lose KubeVirt's labels and annotations.
         remove_namespace: Whether the namespace goes, if nothing foreign is in it.
         with_user_objects: Whether CRDs go although users have objects of them, which are backed up and given up. Never those of VMs.
@@ -275,48 +278,39 @@ class Sweep:
     clock: Clock
     namespace: str
     report: Report
-    found: Leftovers
     clean_nodes: bool = True
     remove_namespace: bool = False
     with_user_objects: bool = False
     removed: list[str] = field(default_factory=list)
     _refused: dict[str, str] = field(default_factory=dict)
     _deleted: dict[str, str] = field(default_factory=dict)
+    _seen: frozenset[str] = frozenset()
+    _found: Leftovers = Leftovers()
 
-    def __post_init__(self) -> None:
-        self._seen = frozenset(one.uid for one in self.found.removable)
+    def run(self, found: Leftovers) -> Proof:
+        """Remove what was found, then search again and remove what that finds, for at most ``SETTLE`` seconds.
 
-    def run(self) -> Proof:
-        """Remove what was found, then search again and remove what that finds, for at most ``SETTLE`` seconds."""
+        Args:
+            found: From ``leftovers_of``, after the KubeVirt object has gone.
+        """
+        self._found, self._seen = found, frozenset(one.uid for one in found.removable)
         ends = self.clock.now() + SETTLE
         while not self._is_settled() and self.clock.now() < ends:
-            self.delete()
-            self.clean()
+            for one in self._waiting():
+                self._delete(one)
+            for node in self._dirty():
+                self._clean(node)
             self.clock.pause(POLL)
-            self.found = leftovers_of(self.api, self.namespace)
+            self._found = leftovers_of(self.api, self.namespace)
         proof = self._proof()
         self._delete_namespace(proof)
         return proof
-
-    def delete(self, action: str = "") -> None:
-        """Delete what is removable, or the part of it that has this action."""
-        if self._why_not_at_all():
-            return
-        for one in self._waiting():
-            if action in ("", one.action):
-                self._delete(one)
-
-    def clean(self) -> None:
-        """Take KubeVirt's labels and annotations from the nodes, if that is wanted."""
-        if not self._why_not_at_all():
-            for node in self._dirty():
-                self._clean(node)
 
     def _why_not_at_all(self) -> str:
         """Why nothing is removed: there is a KubeVirt that somebody uses."""
         if self._made_anew():
             return NEW_INSTALLATION
-        kubevirt = next((one.object for one in self.found.users if one.object.startswith("KubeVirt ")), "")
+        kubevirt = next((one.object for one in self._found.users if one.object.startswith("KubeVirt ")), "")
         return f"{kubevirt} is still there, and needs it" if kubevirt else ""
 
     def _made_anew(self) -> list[Left]:
@@ -326,7 +320,7 @@ class Sweep:
         """
         return [
             one
-            for one in self.found.removable
+            for one in self._found.removable
             if self._deleted.get(one.path, one.uid) != one.uid
             or (one.action == "delete-operator" and one.uid not in self._seen)
             if not one.object.startswith(("Lease ", "Endpoints "))
@@ -336,13 +330,13 @@ class Sweep:
         """What is still to be deleted."""
         return [
             one
-            for one in self.found.removable
+            for one in self._found.removable
             if one.uid not in self._refused and self._deleted.get(one.path) != one.uid
         ]
 
     def _dirty(self) -> list[MarkedNode]:
         """The nodes that are still to be cleaned."""
-        return [one for one in self.found.nodes if self.clean_nodes and one.is_dirty and one.name not in self._refused]
+        return [one for one in self._found.nodes if self.clean_nodes and one.is_dirty and one.name not in self._refused]
 
     def _delete(self, one: Left) -> None:
         why = self._why_not_yet(one)
@@ -401,11 +395,11 @@ class Sweep:
     def _is_settled(self) -> bool:
         if self._why_not_at_all():
             return True
-        going = [one for one in self.found.removable if one.uid not in self._refused]
-        return not going and not self._dirty() and not self.found.passing
+        going = [one for one in self._found.removable if one.uid not in self._refused]
+        return not going and not self._dirty() and not self._found.passing
 
     def _proof(self) -> Proof:
-        found = self.found
+        found = self._found
         kept = [*_set_by_people(found.nodes)]
         left = [*(_because(one, self._why_left(one)) for one in found.removable), *found.passing, *found.users]
         for node in found.nodes:
@@ -415,8 +409,9 @@ class Sweep:
                 why = self._refused.get(node.name) or self._why_not_at_all() or LABELS_COME_BACK
                 left.append(_left_node(node, why))
         still = {one.object for one in left}
+        self.removed = [one for one in dict.fromkeys(self.removed) if one not in still]
         return Proof(
-            removed=[one for one in dict.fromkeys(self.removed) if one not in still],
+            removed=self.removed,
             kept=kept,
             left=left,
             devices=[one for one in found.nodes if one.marks.devices],
@@ -456,9 +451,8 @@ class Sweep:
         self._delete(one)
         if one.uid in self._refused:
             proof.left.append(_because(one, self._refused[one.uid]))
-        elif self._has_gone(one):
-            proof.removed.append(one.object)
-        else:
+        elif not self._has_gone(one):
+            self.removed.remove(one.object)
             proof.left.append(_because(one, f"it is not gone after {SETTLE:.0f} s: see its conditions"))
 
     def _has_gone(self, one: Left) -> bool:

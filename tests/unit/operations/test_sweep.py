@@ -200,12 +200,8 @@ def world() -> World:
 
 
 def swept(world: World, **options: t.Any) -> Proof:
-    return sweep_of(world, **options).run()
-
-
-def sweep_of(world: World, **options: t.Any) -> Sweep:
-    found = leftovers_of(world.api(), "kubevirt")
-    return Sweep(world.api(), world.clock, "kubevirt", lambda line: None, found, **options)
+    sweep = Sweep(world.api(), world.clock, "kubevirt", lambda line: None, **options)
+    return sweep.run(leftovers_of(world.api(), "kubevirt"))
 
 
 def reasons(proof: Proof) -> dict[str, str]:
@@ -278,13 +274,6 @@ def test_check_mode_only_looks(world: World) -> None:
     assert {one.partition(" ")[0] for one in world.asked} == {"GET"}
 
 
-def test_one_action_alone(world: World) -> None:
-    world.put("Secret", "kubevirt/kubevirt-ca", MANAGED)
-    world.put("Deployment", "kubevirt/virt-operator", {"kubevirt.io": "virt-operator"})
-    sweep_of(world).delete("delete-operator")
-    assert world.deleted == ["virt-operator"]
-
-
 def test_what_was_made_anew_ends_all_deletions(world: World) -> None:
     world.put("ClusterRole", "kubevirt-controller", MANAGED)
 
@@ -314,9 +303,9 @@ def test_a_lease_that_an_ending_pod_writes_again_is_no_installation(world: World
 
 def test_another_object_of_the_name_is_not_deleted(world: World) -> None:
     world.put("ClusterRole", "kubevirt-controller", MANAGED)
-    sweep = sweep_of(world)
+    found = leftovers_of(world.api(), "kubevirt")
     world.put("ClusterRole", "kubevirt-controller", MANAGED)
-    proof = sweep.run()
+    proof = Sweep(world.api(), world.clock, "kubevirt", lambda line: None).run(found)
     assert (world.deleted, proof.removed) == ([], [])
     assert reasons(proof) == {"ClusterRole kubevirt-controller": NEW_INSTALLATION}
 
@@ -476,11 +465,19 @@ def living(world: World) -> None:
 
 def test_what_else_lives_in_the_namespace(world: World) -> None:
     living(world)
+    vm = world.put("VirtualMachine", "kubevirt/web")["metadata"]["uid"]
     assert foreign_objects(world.api(), "kubevirt") == []
+    world.put("PersistentVolumeClaim", "kubevirt/disk", ownerReferences=[{"uid": vm}])
+    world.put("PersistentVolumeClaim", "kubevirt/marked", MANAGED)
     world.put("Secret", "kubevirt/pull-secret")
     world.put("Deployment", "kubevirt/web")
     world.put("Secret", "default/other")
-    assert foreign_objects(world.api(), "kubevirt") == ["Deployment kubevirt/web", "Secret kubevirt/pull-secret"]
+    assert foreign_objects(world.api(), "kubevirt") == [
+        "Deployment kubevirt/web",
+        "PersistentVolumeClaim kubevirt/disk",
+        "PersistentVolumeClaim kubevirt/marked",
+        "Secret kubevirt/pull-secret",
+    ]
     world.refuses[("GET", "/apis/coordination.k8s.io/v1")] = (503, "service unavailable")
     with pytest.raises(NotSearched, match=r"coordination\.k8s\.io"):
         foreign_objects(world.api(), "kubevirt")
