@@ -17,6 +17,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock i
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connection import connect
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.served import served_resources
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.sweep import (
+    NEW_INSTALLATION,
     Proof,
     Sweep,
     foreign_objects,
@@ -94,10 +95,6 @@ def daemon_set(name: str, labels: t.Mapping[str, str]) -> Json:
     )
 
 
-def node(name: str, **labels: str) -> Json:
-    return made("Node", name, labels={key.replace("__", "/"): value for key, value in labels.items()})
-
-
 KUBEVIRTS = [
     crd("VirtualMachine", "kubevirt.io", labels=MANAGED),
     crd("VirtualMachineSnapshot", "snapshot.kubevirt.io", labels=MANAGED),
@@ -138,7 +135,7 @@ def planted(bare_world: World) -> Iterator[World]:
     """KubeVirt's manifest, what virt-operator makes, and other projects' objects that look like it; nobody works on any of it."""
     run = bare_world.lab.kubectl
     run("create", "-f", str(bare_world.manifests[FROM]))
-    run("create", "ns", "cdi")
+    bare_world.lab.apply(made("Namespace", "cdi"))
     run("create", "-f", "-", stdin=yaml.safe_dump_all([*KUBEVIRTS, *OTHERS]))
     bare_world.lab.wait_for("Established", "crd/cdis.cdi.kubevirt.io", "crd/virtualmachines.kubevirt.io")
     run("create", "-f", "-", stdin=json.dumps(made("CDI", "cdi")))
@@ -214,7 +211,10 @@ def test_kubevirts_own_is_gone_and_the_others_are_as_they_were(planted: World) -
     names = {f"{one.kind} {one.name}" for one in seen}
     expected = {
         *("Namespace kubevirt", "Secret kubevirt/pull-secret", "ConfigMap default/mine", "Node worker"),
-        "CustomResourceDefinition virtualmachinetemplates.template.kubevirt.io",
+        *(
+            "CustomResourceDefinition virtualmachinetemplates.template.kubevirt.io",
+            "APIService v1.template.kubevirt.io",
+        ),
         "ClusterRole template:view",
     }
     of_every_namespace = {"ServiceAccount kubevirt/default", "ConfigMap kubevirt/kube-root-ca.crt"}
@@ -223,21 +223,25 @@ def test_kubevirts_own_is_gone_and_the_others_are_as_they_were(planted: World) -
     assert (again.removed, again.left) == ([], [])
 
 
-def test_a_second_run_and_a_new_installation_lose_nothing(planted: World) -> None:
+def test_a_new_installation_loses_nothing(planted: World) -> None:
     api = api_of(planted)
     found = leftovers_of(api, "kubevirt")
     planted.lab.kubectl("delete", "clusterrole", "kubevirt-controller")
-    planted.lab.kubectl("create", "clusterrole", "kubevirt-controller", "--verb=get", "--resource=pods")
-    Sweep(api, Clock(), "kubevirt", lambda line: None).delete(found)
-    assert planted.lab.get("clusterrole", "kubevirt-controller")["rules"]
+    planted.lab.apply(made("ClusterRole", "kubevirt-controller", labels=MANAGED, rules=[]))
+    proof = Sweep(api, Clock(), "kubevirt", lambda line: None).run(found)
+    assert planted.lab.get("clusterrole", "kubevirt-controller")["metadata"]["name"] == "kubevirt-controller"
+    assert {one.object: one.reason for one in proof.left}["ClusterRole kubevirt-controller"] == NEW_INSTALLATION
 
 
-def test_a_crd_with_objects_of_users_stays(planted: World) -> None:
+def test_a_crd_with_vms_stays(planted: World) -> None:
     vm = made("VirtualMachine", "web", "default", spec={})
     planted.lab.kubectl("create", "-f", "-", stdin=json.dumps(vm))
-    api = api_of(planted)
-    Sweep(api, Clock(), "kubevirt", lambda line: None, with_user_objects=True).delete(leftovers_of(api, "kubevirt"))
+    proof = swept(planted, with_user_objects=True)
     assert planted.lab.get("virtualmachine", "web", "-n", "default")["metadata"]["name"] == "web"
+    assert {one.object for one in proof.left} == {
+        "CustomResourceDefinition virtualmachines.kubevirt.io",
+        "VirtualMachine default/web",
+    }
     planted.lab.kubectl("delete", "virtualmachine", "web", "-n", "default")
 
 

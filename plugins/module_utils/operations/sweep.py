@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ClusterError, Conflict, NotFound
+from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound
 from ..knowledge import leases
 from ..knowledge.findings import Finding, finding
 from ..knowledge.marks import GROUPS, HOLDS_DATA, NodeMarks, is_of_the_operator, mark_of, node_marks, why_it_stays
@@ -32,7 +32,8 @@ NODE_ATTEMPTS = 5
 
 NODES = "/api/v1/nodes"
 NAMESPACES = "/api/v1/namespaces"
-NEW_INSTALLATION = "it was made anew meanwhile, so somebody installs KubeVirt; nothing more is deleted"
+LABELS_COME_BACK = "KubeVirt's labels come back: a virt-handler still runs there"
+NEW_INSTALLATION = "KubeVirt was made anew meanwhile, so somebody installs it, and nothing more is deleted"
 
 # First what stops others as long as it leads nowhere, then what runs, and last what the rest is made of.
 _ORDER = (
@@ -104,6 +105,7 @@ class Leftovers:
         nodes: Those with marks.
         unreadable: A line for each kind that could not be searched.
         kinds: How many were searched.
+        requests: How many requests that took.
     """
 
     removable: tuple[Left, ...] = ()
@@ -112,6 +114,7 @@ class Leftovers:
     nodes: tuple[MarkedNode, ...] = ()
     unreadable: tuple[str, ...] = ()
     kinds: int = 0
+    requests: int = 0
 
 
 @dataclass
@@ -163,6 +166,7 @@ def leftovers_of(api: Api, namespace: str) -> Leftovers:
         api: The cluster.
         namespace: Where KubeVirt is, or was.
     """
+    sent = api.requests
     resources, unreadable = served_resources(api)
     found: dict[str, tuple[Resource, Json, str]] = {}  # some kinds are served by two groups
     users: list[Left] = []
@@ -178,6 +182,11 @@ def leftovers_of(api: Api, namespace: str) -> Leftovers:
                 found.setdefault(_uid(one), (resource, one, mark))
             elif resource.group in GROUPS:
                 users.append(_left(resource, one, f"it is an object of KubeVirt's API group {resource.group}"))
+    try:
+        nodes = [*marked_nodes(api)]
+    except ApiError as error:
+        nodes = []
+        unreadable.append(f"nodes: {error}")
     removable: list[tuple[Resource, Json, str]] = []
     passing: list[Left] = []
     for resource, one, mark in found.values():
@@ -192,9 +201,10 @@ def leftovers_of(api: Api, namespace: str) -> Leftovers:
         removable=tuple(_left(*one, action=_action(one[0].kind, one[1])) for one in sorted(removable, key=_turn)),
         passing=tuple(passing),
         users=tuple(users),
-        nodes=tuple(marked_nodes(api)),
+        nodes=tuple(nodes),
         unreadable=tuple(unreadable),
         kinds=len(searched),
+        requests=api.requests - sent,
     )
 
 
@@ -222,13 +232,20 @@ def foreign_objects(api: Api, namespace: str) -> list[str]:
         for one in metadata_of(api, resource.path(namespace))
     ]
     own = {
-        one["metadata"]["uid"]
+        _uid(one)
         for resource, one in living
-        if mark_of(resource.kind, one, namespace) or _is_of_every_namespace(resource.kind, one)
+        if resource.group in GROUPS  # it goes with KubeVirt
+        or mark_of(resource.kind, one, namespace)
+        or _is_of_every_namespace(resource.kind, one)
     }
-    services = {one["metadata"]["name"] for resource, one in living if resource.kind == "Service" if _uid(one) in own}
+    services = {
+        one["metadata"]["name"] for resource, one in living if resource.kind == "Service" if _uid(one) not in own
+    }
+    own |= {_uid(one) for resource, one in living if resource.kind == "EndpointSlice" if not _serves(one, services)}
+    data = {_uid(one) for resource, one in living if resource.kind in HOLDS_DATA}
+    own -= data
     for _generation in range(len(living)):
-        adopted = {_uid(one) for _resource, one in living if _owners(one) & own or _serves(one, services)} - own
+        adopted = {_uid(one) for _resource, one in living if _owners(one) & own} - own - data
         if not adopted:
             break
         own |= adopted
@@ -267,6 +284,8 @@ class Sweep:
     removed: list[str] = field(default_factory=list)
     _refused: dict[str, str] = field(default_factory=dict)
     _deleted: dict[str, str] = field(default_factory=dict)
+    _seen: frozenset[str] = frozenset()
+    _found: Leftovers = Leftovers()
 
     def run(self, found: Leftovers) -> Proof:
         """Remove what was found, then search again and remove what that finds, for at most ``SETTLE`` seconds.
@@ -274,44 +293,50 @@ class Sweep:
         Args:
             found: From ``leftovers_of``, after the KubeVirt object has gone.
         """
+        self._found, self._seen = found, frozenset(one.uid for one in found.removable)
         ends = self.clock.now() + SETTLE
-        while True:  # ends with nothing left to do, or after SETTLE
-            self.delete(found)
-            self.clean(found.nodes)
-            sent = self.api.requests
-            found = leftovers_of(self.api, self.namespace)
-            if self._is_settled(found) or self.clock.now() >= ends:
-                break
+        while not self._is_settled() and self.clock.now() < ends:
+            for one in self._waiting():
+                self._delete(one)
+            for node in self._dirty():
+                self._clean(node)
             self.clock.pause(POLL)
-        proof = self._proof(found, self.api.requests - sent)
+            self._found = leftovers_of(self.api, self.namespace)
+        proof = self._proof()
         self._delete_namespace(proof)
         return proof
 
-    def delete(self, found: Leftovers, action: str = "") -> None:
-        """Delete what is removable, or the part of it that has this action."""
-        for one in found.removable:
-            if self.made_anew(found):
-                return
-            if one.uid in self._refused or one.uid == self._deleted.get(one.path) or action not in ("", one.action):
-                continue
-            self._delete(one)
+    def _why_not_at_all(self) -> str:
+        """Why nothing is removed: there is a KubeVirt that somebody uses."""
+        if self._made_anew():
+            return NEW_INSTALLATION
+        kubevirt = next((one.object for one in self._found.users if one.object.startswith("KubeVirt ")), "")
+        return f"{kubevirt} is still there, and needs it" if kubevirt else ""
 
-    def clean(self, nodes: Iterable[MarkedNode]) -> None:
-        """Take KubeVirt's labels and annotations from the nodes, if that is wanted."""
-        for node in nodes if self.clean_nodes else ():
-            if node.is_dirty and node.name not in self._refused:
-                self._clean(node)
-
-    def made_anew(self, found: Leftovers) -> list[Left]:
-        """What was found under a path that we have deleted, and is another object.
+    def _made_anew(self) -> list[Left]:
+        """What is there under a path that we have deleted, and another operator than the one that we first saw.
 
         The pods that are just ending still write by which of them leads.
         """
         return [
             one
-            for one in found.removable
-            if self._deleted.get(one.path, one.uid) != one.uid and not one.object.startswith(("Lease ", "Endpoints "))
+            for one in self._found.removable
+            if self._deleted.get(one.path, one.uid) != one.uid
+            or (one.action == "delete-operator" and one.uid not in self._seen)
+            if not one.object.startswith(("Lease ", "Endpoints "))
         ]
+
+    def _waiting(self) -> list[Left]:
+        """What is still to be deleted."""
+        return [
+            one
+            for one in self._found.removable
+            if one.uid not in self._refused and self._deleted.get(one.path) != one.uid
+        ]
+
+    def _dirty(self) -> list[MarkedNode]:
+        """The nodes that are still to be cleaned."""
+        return [one for one in self._found.nodes if self.clean_nodes and one.is_dirty and one.name not in self._refused]
 
     def _delete(self, one: Left) -> None:
         why = self._why_not_yet(one)
@@ -321,15 +346,13 @@ class Sweep:
         self.report(f"deletes {one.object}")
         try:
             self.api.delete(one.path, uid=one.uid)
-        except NotFound:
+            self.removed.append(one.object)
+        except (NotFound, Conflict):  # it has gone; another one may have its name
             pass
-        except Conflict:  # another object has that name now; the next search sees it
-            return
-        except ClusterError as error:
+        except ApiError as error:
             self._refused[one.uid] = str(error)
             return
         self._deleted[one.path] = one.uid
-        self.removed.append(one.object)
 
     def _why_not_yet(self, one: Left) -> str:
         """A CRD takes all its objects with it, so it goes only when there are none."""
@@ -342,7 +365,7 @@ class Sweep:
         version = next((v["name"] for v in spec.get("versions") or () if v.get("served")), spec.get("version", ""))
         try:
             count = self.api.count(f"/apis/{spec['group']}/{version}/{spec['names']['plural']}")
-        except ClusterError as error:
+        except ApiError as error:
             return f"nobody knows whether there are objects of it: {error}"
         return f"there are still {count} objects of it, which would go with it" if count else ""
 
@@ -363,50 +386,47 @@ class Sweep:
                     continue
             except NotFound:
                 return
-            except ClusterError as error:
+            except ApiError as error:
                 self._refused[node.name] = str(error)
                 return
             self.removed.append(f"Node {node.name}: KubeVirt's labels and annotations")
             return
 
-    def _is_settled(self, found: Leftovers) -> bool:
-        if self.made_anew(found):
+    def _is_settled(self) -> bool:
+        if self._why_not_at_all():
             return True
-        waited_for = [one for one in found.removable if one.uid not in self._refused]
-        dirty = [one for one in found.nodes if self.clean_nodes and one.is_dirty and one.name not in self._refused]
-        return not waited_for and not dirty and not found.passing
+        going = [one for one in self._found.removable if one.uid not in self._refused]
+        return not going and not self._dirty() and not self._found.passing
 
-    def _proof(self, found: Leftovers, requests: int) -> Proof:
-        anew = {one.uid for one in self.made_anew(found)}
+    def _proof(self) -> Proof:
+        found = self._found
         kept = [*_set_by_people(found.nodes)]
-        left = [*(self._why_left(one, anew) for one in found.removable), *found.passing, *found.users]
+        left = [*(_because(one, self._why_left(one)) for one in found.removable), *found.passing, *found.users]
         for node in found.nodes:
             if node.is_dirty and not self.clean_nodes:
                 kept.append(_left_node(node, "its labels and annotations stay, because clean_nodes is false"))
             elif node.is_dirty:
-                why = self._refused.get(node.name, "KubeVirt's labels come back: a virt-handler still runs there")
+                why = self._refused.get(node.name) or self._why_not_at_all() or LABELS_COME_BACK
                 left.append(_left_node(node, why))
+        still = {one.object for one in left}
+        self.removed = [one for one in dict.fromkeys(self.removed) if one not in still]
         return Proof(
-            removed=list(dict.fromkeys(self.removed)),
+            removed=self.removed,
             kept=kept,
             left=left,
             devices=[one for one in found.nodes if one.marks.devices],
             unreadable=[*found.unreadable],
             kinds=found.kinds,
-            requests=requests,
+            requests=found.requests,
         )
 
-    def _why_left(self, one: Left, anew: Collection[str]) -> Left:
-        if one.uid in anew:
-            why = NEW_INSTALLATION
-        elif one.uid in self._refused:
-            why = self._refused[one.uid]
-        elif one.uid == self._deleted.get(one.path):
-            holding = f"held by its finalizers {', '.join(one.finalizers)}" if one.finalizers else "not gone yet"
-            why = f"it was deleted, and is {holding}"
-        else:
-            why = "it was not deleted, because the search had to end"
-        return _because(one, why)
+    def _why_left(self, one: Left) -> str:
+        if one.uid in self._refused:
+            return self._refused[one.uid]
+        if one.uid != self._deleted.get(one.path):
+            return self._why_not_at_all() or f"it was found only when the {SETTLE:.0f} s of the search were over"
+        holding = f"held by its finalizers {', '.join(one.finalizers)}" if one.finalizers else "not gone yet"
+        return f"it was deleted, and is {holding}"
 
     def _delete_namespace(self, proof: Proof) -> None:
         """The namespace goes last, and only when nobody else would lose something with it."""
@@ -429,17 +449,18 @@ class Sweep:
             proof.kept.append(_because(one, f"others live in it: {listed(proof.foreign)}"))
             return
         self._delete(one)
-        if not self._has_gone(one):
-            why = self._refused.get(one.uid, f"it is not gone after {SETTLE:.0f} s: see its conditions")
-            proof.left.append(_because(one, why))
-        proof.removed = list(dict.fromkeys(self.removed))
+        if one.uid in self._refused:
+            proof.left.append(_because(one, self._refused[one.uid]))
+        elif not self._has_gone(one):
+            self.removed.remove(one.object)
+            proof.left.append(_because(one, f"it is not gone after {SETTLE:.0f} s: see its conditions"))
 
     def _has_gone(self, one: Left) -> bool:
         ends = self.clock.now() + SETTLE
         while self.clock.now() < ends:
             live = self.api.get_or_none(one.path)
-            if live is None or _uid(live) != one.uid or one.uid in self._refused:
-                return one.uid not in self._refused
+            if live is None or _uid(live) != one.uid:
+                return True
             self.clock.pause(POLL)
         return False
 
@@ -563,9 +584,8 @@ def _is_of_every_namespace(kind: str, one: Json) -> bool:
 
 
 def _serves(one: Json, services: Collection[str]) -> bool:
-    """Whether it is the Endpoints or an EndpointSlice of one of these services."""
-    labels = one["metadata"].get("labels") or {}
-    return labels.get(_SERVICE_OF) in services
+    """Whether an EndpointSlice is of one of these services."""
+    return (one["metadata"].get("labels") or {}).get(_SERVICE_OF) in services
 
 
 def _owners(one: Json) -> set[str]:
