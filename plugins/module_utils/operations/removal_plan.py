@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..knowledge.stuck import Cure
+from ..knowledge.blockage_scene import Cure
 from ..knowledge.marks import MANAGED_BY
 from ..knowledge.user_kinds import VMIS, VMS
 from ..knowledge.versions import Version
