@@ -26,6 +26,7 @@ from .stuck_services import (
     api_service_cure,
     dead_api_services,
     dead_webhooks,
+    part_behind,
     webhook_cure,
 )
 from .symptoms import app_of, is_of_strategy_job, shortened
@@ -189,7 +190,8 @@ def _failed_jobs(scene: Scene) -> list[Object]:
 
 
 def _about_virt_api(scene: Scene) -> Iterator[Finding]:
-    if scene.namespace is None or scene.health(API) not in ("gone", "unable") or not (scene.webhooks or scene.held):
+    is_needed = scene.held or any(part_behind(one) == API for one in scene.webhooks)
+    if scene.health(API) not in ("gone", "unable") or not is_needed or scene.operator_is_clearing:
         return
     yield finding(
         "remove.virt-api-gone",

@@ -329,7 +329,7 @@ CASES: dict[str, tuple[Scene, list[tuple[str, str]], list[tuple[str, str, str]]]
             parts=without("virt-api", "virt-controller"),
             services={**HEALTHY.services, "kubevirt/virt-api": "silent"},
         ),
-        [("remove.virt-api-gone", "Deployment kubevirt/virt-api")],
+        [],
         [],
     ),
     "virt-controller gone, and virt-operator makes it anew": (
