@@ -508,6 +508,14 @@ def test_what_a_level_mends_stops_nothing() -> None:
     assert levels == {"report": {"blocker"}, "safe": {"blocker"}, "finalizers": {"warning"}}
 
 
+def test_a_foreign_finalizer_stays_a_blocker_where_kubevirts_own_is_taken_away() -> None:
+    scene = CASES["a foreign finalizer beside one of virt-controller, which is gone"][0]
+    assert [(one.id, one.level) for one in blockage_findings(scene, "finalizers")] == [
+        ("remove.stuck-controller-gone", "warning"),
+        ("remove.stuck-foreign-finalizer", "blocker"),
+    ]
+
+
 def test_each_level_allows_what_is_below_it_too() -> None:
     those = cures(CASES["namespace deleted first"][0])
     assert allowed(those, "report") == []
