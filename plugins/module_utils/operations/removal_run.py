@@ -1,0 +1,249 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. Carrying out the plan of a removal, with an account of what is gone, what stays and what is left."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import groupby
+
+from ..cluster.api import Api
+from ..cluster.clock import Clock
+from ..cluster.errors import ClusterError
+from ..cluster.interruption import HOW_TO_GO_ON
+from ..cluster.watch import Picture
+from ..knowledge.conditions import State, state_of
+from ..knowledge.findings import Finding, blocking
+from ..knowledge.stuck import allowed, blockage_findings, cures
+from . import removal_findings
+from .backup import back_up
+from .belongings import Belongings, belongings_of, kubevirt_resources
+from .blockage import scene_of_removal
+from .disks import KeepDisks
+from .observe import observe
+from .outcome import Outcome, Report, listed, phase, told
+from .removal_plan import Seen, Wish, diff_of
+from .removal_wait import DeletionJudge, sources
+from .repair import Repair
+from .stopping import Stopped, what_stopped
+from .sweep import Sweep, leftovers_of, sweep_findings
+from .upgrade_plan import Step, actions_of
+from .waiting import Limits, Verdict, wait_for
+
+LOOK_CLOSER = 30.0
+"""Seconds without movement after which it is asked what holds the deletion, and repaired again."""
+
+Params = Mapping[str, t.Any]
+
+
+class RemovalRun:
+    """Carrying out a plan.
+
+    Args:
+        api: The cluster.
+        seen: What the plan was made from.
+        steps: From ``plan_of``.
+        wish: What is asked for.
+        params: The options.
+        outcome: Takes what became of it.
+        clock: Time.
+        report: Takes progress lines.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        seen: Seen,
+        steps: Sequence[Step],
+        wish: Wish,
+        params: Params,
+        outcome: Outcome,
+        clock: Clock,
+        report: Report,
+    ) -> None:
+        self._api = api
+        self._seen = seen
+        self._facts = seen.facts
+        self._steps = steps
+        self._wish = wish
+        self._params = params
+        self._outcome = outcome
+        self._clock = clock
+        self._report = self._tell = report
+        self._done: list[Step] = []
+        self._deleted: list[str] = []
+        self._keep_disks = KeepDisks(api, seen.facts, clock, self._say, params["vm_stop_timeout"])
+        self._repair = Repair(api, seen.facts, params, clock, self._say)
+        self._sweep = Sweep(
+            api,
+            clock,
+            seen.facts.kubevirt_namespace,
+            self._say,
+            clean_nodes=wish.clean_nodes,
+            remove_namespace=wish.remove_namespace,
+            with_user_objects=True,
+        )
+
+    def run(self, against: Sequence[Finding]) -> None:
+        """All steps, in order; what went wrong is in the outcome, in front of what spoke ``against`` it before."""
+        self._outcome.findings = [*against]
+        stopped = what_stopped(self._api, self._carry_out)
+        if stopped:
+            self._outcome.findings = [*stopped.findings, *self._outcome.findings]
+            self._outcome.failure = self._failure(stopped)
+            self._outcome.actions, self._outcome.diff = actions_of(self._done), diff_of(self._done)
+            if stopped.signal:
+                self._tell(f"stopped by {stopped.signal}. {HOW_TO_GO_ON}")
+        self._account()
+
+    def _say(self, line: str) -> None:
+        self._tell(line)
+
+    def _carry_out(self) -> None:
+        how = {
+            "back-up": self._back_up,
+            "repair": self._cure,
+            "wait-installed": self._wait_installed,
+            **dict.fromkeys(("delete-maker", "stop-vm", "delete-vm"), self._take_vms),
+            "delete-kubevirt": self._delete_kubevirt,
+            "wait-deleted": self._wait_deleted,
+        }
+        parts = [[*steps] for _work, steps in groupby(self._steps, key=lambda step: how.get(step.action, self._clear))]
+        actions = [steps[0].action for steps in parts]
+        for steps in parts:
+            self._tell = phase(self._report, actions, steps[0].action)
+            self._tell(_in_words(steps))
+            how.get(steps[0].action, self._clear)()
+            self._done += steps
+
+    # Steps
+
+    def _back_up(self) -> None:
+        written = back_up(
+            self._api, self._facts, kubevirt_resources(self._api), self._wish.backup_dir, self._clock.utc()
+        )
+        self._outcome.extra["backup"] = {"path": written.path, "counts": dict(written.counts)}
+        self._outcome.findings = [*self._outcome.findings, *written.findings]
+        self._tell(f"written and read back: {written.path}")
+
+    def _cure(self) -> None:
+        self._repair.cure(self._seen.cures)
+
+    def _wait_installed(self) -> None:
+        def judge(picture: Picture) -> Verdict:
+            states = [state_of(one) for one in picture.objects("kubevirts")]
+            missing = [self._facts.kubevirt_name] if State.INSTALLING in states else []
+            return Verdict(missing, movement=tuple(states))
+
+        limits = Limits(self._params["wait_timeout"], self._params["stall_timeout"])
+        with Picture(self._api, sources(self._facts)[:1]) as picture:
+            waited = wait_for(picture, judge, limits, clock=self._clock, report=self._tell)
+        if waited.end != "done":
+            cause = (
+                f"It is still being installed after {self._params['stall_timeout']} s, and a deletion would never end."
+            )
+            raise Stopped(removal_findings.stalled(self._facts, cause, waited.missing))
+
+    def _take_vms(self) -> None:
+        held = self._seen.belongings
+        try:
+            self._keep_disks.run(held.vms, held.standalone_vmis)
+        finally:
+            self._outcome.extra["kept"] = [asdict(one) for one in self._keep_disks.kept]
+        self._deleted += [f"VM {name}" for name in (*held.vms, *held.standalone_vmis)]
+
+    def _delete_kubevirt(self) -> None:
+        facts = self._facts
+        self._agree_again(belongings_of(self._api, facts))
+        self._api.delete(facts.kubevirt_path, uid=(facts.kubevirt or {})["metadata"]["uid"])
+        self._deleted.append(facts.kubevirt_name)
+
+    def _agree_again(self, now: Belongings) -> None:
+        """What has come meanwhile was not agreed to."""
+        if self._wish.keep_disks and now.counted:
+            raise Stopped(removal_findings.new_workloads(self._facts, now))
+        against = removal_findings.against_the_loss(self._facts, now, self._params["confirm"] or "")
+        if against:
+            raise Stopped(*against)
+
+    def _wait_deleted(self) -> None:
+        ends = self._clock.now() + self._params["wait_timeout"]
+        stall = self._params["stall_timeout"]
+        judge = DeletionJudge(self._api, self._facts, self._clock)
+        with Picture(self._api, sources(self._facts)) as picture:
+            while (left := ends - self._clock.now()) > 0:
+                limits = Limits(left, min(stall, LOOK_CLOSER))
+                waited = wait_for(picture, judge, limits, clock=self._clock, report=self._tell)
+                if waited.end == "done":
+                    return
+                self._look_closer(judge.missing, is_over=self._clock.now() - judge.moved_at >= stall)
+        self._give_up(f"Not gone within {self._params['wait_timeout']} s.", judge.missing)
+
+    def _look_closer(self, missing: Sequence[str], *, is_over: bool) -> None:
+        """Repair what holds the deletion, as far as that is allowed; if nothing is to be done, the time may be over."""
+        scene = scene_of_removal(self._api, self._facts, self._clock.utc())
+        cured = self._repair.cure(allowed(cures(scene), self._params["repair"]))
+        if is_over and not cured:
+            self._give_up(f"Nothing moved for {self._params['stall_timeout']} s.", missing)
+
+    def _give_up(self, cause: str, missing: Sequence[str]) -> t.NoReturn:
+        scene = scene_of_removal(self._api, self._facts, self._clock.utc())
+        raise Stopped(
+            *blockage_findings(scene, self._params["repair"]), removal_findings.stalled(self._facts, cause, missing)
+        )
+
+    def _clear(self) -> None:
+        proof = self._sweep.run(leftovers_of(self._api, self._facts.kubevirt_namespace))
+        found = sweep_findings(proof, self._facts.kubevirt_namespace)
+        shown = proof.as_dict()
+        self._outcome.extra |= {"left": shown["left"], "stays": shown["kept"], "searched": shown["searched"]}
+        self._outcome.findings = [*found, *self._outcome.findings]
+        self._outcome.failure = _left_in_words(found, self._params["accept"])
+
+    # Accounts
+
+    def _account(self) -> None:
+        outcome = self._outcome
+        removed = [*self._deleted, *self._sweep.removed]
+        outcome.extra["removed"] = removed
+        outcome.changed = bool(removed or self._repair.done or self._keep_disks.wrote)
+        outcome.state = "unknown"
+        if not self._api.hurried:
+            with contextlib.suppress(ClusterError):
+                outcome.state = observe(self._api, self._facts.cluster).state
+
+    def _failure(self, stopped: Stopped) -> str:
+        lines = ["The removal of KubeVirt stopped.", *map(told, stopped.findings)]
+        if stopped.words:
+            lines.append(stopped.words)
+        gone = [*self._deleted, *self._sweep.removed]
+        if not gone and not self._repair.done and not self._keep_disks.wrote:
+            lines.append("Nothing was changed in the cluster.")
+        else:
+            lines.append(f"Gone so far: {listed(gone, most=20) or 'nothing'}.")
+        if self._keep_disks.kept:
+            lines.append(f"Disks that stay: {listed((one.claim for one in self._keep_disks.kept), most=20)}.")
+        backup = self._outcome.extra["backup"]
+        if backup:
+            lines.append(f"The backup is complete: {backup['path']}.")
+        lines.append("To go on: do what is said above, then run the same again: it goes on from here.")
+        return "\n".join(lines)
+
+
+def _in_words(steps: Sequence[Step]) -> str:
+    first = steps[0]
+    more = f", and {len(steps) - 1} more" if len(steps) > 1 else ""
+    return f"{first.object}{more} ({first.reason})"
+
+
+def _left_in_words(findings: Sequence[Finding], accept: Sequence[str]) -> str:
+    """Why a run failed that came to its end; empty where nothing is left that must not be."""
+    stopping = blocking(findings, accept)
+    if not stopping:
+        return ""
+    return "\n".join(["KubeVirt was removed, and not all of it is gone.", *map(told, stopping)])
