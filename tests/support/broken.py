@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import time
-import typing as t
 from collections.abc import Callable
 
 import yaml
@@ -134,7 +133,7 @@ def kubevirt_stuck(cluster: Lab) -> None:
 
 
 def namespace_deleted_first(cluster: Lab) -> None:
-    """The operator's namespace is deleted with all that is in it, and waits for the KubeVirt object: #5572, #2427, user-guide#367.
+    """The operator's namespace is deleted with all that is in it, and waits for the KubeVirt object: #5572, #2427, kubevirt/user-guide#367.
 
     No operator can be brought back into it.
     """
@@ -169,7 +168,9 @@ def webhooks_left(cluster: Lab) -> None:
     wait_until(lambda: not exists(cluster, *KUBEVIRT))
     assert all(exists(cluster, webhook) for webhook in OF_VIRT_API)
     for name in _names(cluster, "vm"):
-        assert_refused(cluster, "virt-api", "patch", "vm", name, "--type=merge", "-p", '{"spec":{"runStrategy":"Halted"}}')
+        assert_refused(
+            cluster, "virt-api", "patch", "vm", name, "--type=merge", "-p", '{"spec":{"runStrategy":"Halted"}}'
+        )
 
 
 def api_service_left(cluster: Lab) -> None:
@@ -187,7 +188,9 @@ def api_service_left(cluster: Lab) -> None:
     cluster.kubectl("create", "namespace", other)
     wait_until(lambda: "False" in _available(cluster), SOON)
     cluster.kubectl("delete", "namespace", other, "--wait=false")
-    wait_until(lambda: "DiscoveryFailed" in cluster.kubectl("get", "namespace", other, "-o", "jsonpath={.status}"), SOON)
+    wait_until(
+        lambda: "DiscoveryFailed" in cluster.kubectl("get", "namespace", other, "-o", "jsonpath={.status}"), SOON
+    )
     assert_stays(lambda: is_being_deleted(cluster, "namespace", other))
 
 
@@ -354,6 +357,3 @@ def crd_missing(cluster: Lab) -> None:
 def nothing_wrong(cluster: Lab) -> None:
     """KubeVirt is well: what is broken is the run that removes it."""
     assert not is_being_deleted(cluster, *KUBEVIRT)
-
-
-Make = t.Callable[[Lab], None]
