@@ -72,7 +72,7 @@ def served_resources(api: Api, groups: Collection[str] | None = None) -> tuple[l
         except ClusterError as error:
             unreadable.append(f"group {group}: {error}")
             continue
-        resources += [_resource(group, version, one) for one in served["resources"] if "/" not in one["name"]]
+        resources += [_resource(group, version, one) for one in served.get("resources") or () if "/" not in one["name"]]
     return resources, unreadable
 
 
@@ -108,7 +108,7 @@ def _group_versions(api: Api) -> Iterator[tuple[str, str]]:
 
 
 def _resource(group: str, version: str, one: Json) -> Resource:
-    return Resource(group, version, one["name"], one["kind"], one["namespaced"], frozenset(one["verbs"]))
+    return Resource(group, version, one["name"], one["kind"], one["namespaced"], frozenset(one["verbs"] or ()))
 
 
 def _pages(api: Api, path: str) -> Iterator[Json]:
