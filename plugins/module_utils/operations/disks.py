@@ -102,11 +102,13 @@ class KeepDisks:
         stop_timeout: Seconds for a VM to stop, and then again to be gone.
 
     Attributes:
+        gone: The VMs that are gone, namespace/name, also when the run stopped on its way.
         kept: The disks of the VMs that are gone, also when the run stopped on its way.
         wrote: Whether anything was changed.
     """
 
     def __init__(self, api: Api, facts: Facts, clock: Clock, report: Report, stop_timeout: float) -> None:
+        self.gone: list[str] = []
         self.kept: list[Kept] = []
         self.wrote = False
         self._api = api
@@ -283,6 +285,7 @@ class KeepDisks:
         return f"{self._facts.api}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}"
 
     def _account_for(self, name: str, leaving: _Leaving) -> None:
+        self.gone.append(name)
         for claim in leaving.claims:
             wrong = what_became_of(self._api, claim, leaving.uid)
             if wrong:

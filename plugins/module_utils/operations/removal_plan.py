@@ -75,11 +75,13 @@ class Seen:
 
 def plan_of(seen: Seen, wish: Wish) -> tuple[Step, ...]:
     """The steps until nothing of KubeVirt is there; none where that is so already."""
+    later = [cure for cure in seen.cures if _takes_vms_with_it(cure, seen, wish)]
     steps = [
         *_back_up(seen, wish),
-        *(Step("repair", cure.object, cure.reason) for cure in seen.cures),
+        *(repair_step(cure) for cure in seen.cures if cure not in later),
         *_wait_installed(seen),
         *(_take_vms(seen) if wish.keep_disks else ()),
+        *map(repair_step, later),
         *_delete_kubevirt(seen),
         *(Step(one.action, one.object, one.reason) for one in seen.by_us),
         *(_clean_nodes(seen) if wish.clean_nodes else ()),
@@ -88,6 +90,11 @@ def plan_of(seen: Seen, wish: Wish) -> tuple[Step, ...]:
     if not steps:
         return ()
     return (*steps, Step("prove", f"Cluster {seen.facts.cluster.endpoint}", "search every kind for KubeVirt's marks"))
+
+
+def repair_step(cure: Cure) -> Step:
+    """The step that a cure is."""
+    return Step("repair", cure.object, cure.reason, path=cure.path)
 
 
 def writes(steps: Sequence[Step]) -> bool:
@@ -111,6 +118,12 @@ def _back_up(seen: Seen, wish: Wish) -> Iterator[Step]:
         what = "the KubeVirt object" if seen.is_live else ""
         objects = f"{count} objects of users" if count else ""
         yield Step("back-up", f"Directory {wish.backup_dir}", " and ".join(filter(None, (what, objects))))
+
+
+def _takes_vms_with_it(cure: Cure, seen: Seen, wish: Wish) -> bool:
+    """Whether it lets VMs be deleted with their disks: an operator that comes back goes on with a deletion that has begun."""
+    is_deleting = seen.facts.state == "deleting"
+    return cure.action == "restore-operator" and is_deleting and wish.keep_disks and bool(seen.belongings.counted)
 
 
 def _wait_installed(seen: Seen) -> Iterator[Step]:

@@ -44,9 +44,8 @@ _LATE = ("ClusterRoleBinding", "RoleBinding", "ClusterRole", "Role", "ServiceAcc
 _LAST = "CustomResourceDefinition"
 
 _NOT_SEARCHED = frozenset({"events", "events.events.k8s.io", "namespaces", "nodes"})
-_TAKES_VMS_WITH_IT = frozenset(
-    f"{name}.kubevirt.io" for name in ("kubevirts", "virtualmachines", "virtualmachineinstances")
-)
+_OF_KUBEVIRTS = "kubevirts.kubevirt.io"
+_OF_VMS = frozenset({"virtualmachines.kubevirt.io", "virtualmachineinstances.kubevirt.io"})
 
 # What Kubernetes or OpenShift put into every namespace.
 _OF_EVERY_NAMESPACE = {
@@ -270,7 +269,8 @@ class Sweep:
         report: Takes a line for each step.
         clean_nodes: Whether nodes lose KubeVirt's labels and annotations.
         remove_namespace: Whether the namespace goes, if nothing foreign is in it.
-        with_user_objects: Whether CRDs go although users have objects of them, which are backed up and given up. Never those of VMs.
+        with_user_objects: Whether CRDs go although users have objects of them, which are backed up and given up.
+        with_vms: Whether those of VMs go too although there are VMs. Never that of KubeVirt objects.
         removed: What was removed so far.
     """
 
@@ -281,6 +281,7 @@ class Sweep:
     clean_nodes: bool = True
     remove_namespace: bool = False
     with_user_objects: bool = False
+    with_vms: bool = False
     removed: list[str] = field(default_factory=list)
     _refused: dict[str, str] = field(default_factory=dict)
     _deleted: dict[str, str] = field(default_factory=dict)
@@ -359,7 +360,7 @@ class Sweep:
         if "/customresourcedefinitions/" not in one.path:
             return ""
         crd = self.api.get_or_none(one.path)
-        if crd is None or (self.with_user_objects and crd["metadata"]["name"] not in _TAKES_VMS_WITH_IT):
+        if crd is None or self._may_take_objects_with_it(crd["metadata"]["name"]):
             return ""
         spec = crd["spec"]
         version = next((v["name"] for v in spec.get("versions") or () if v.get("served")), spec.get("version", ""))
@@ -368,6 +369,11 @@ class Sweep:
         except ApiError as error:
             return f"nobody knows whether there are objects of it: {error}"
         return f"there are still {count} objects of it, which would go with it" if count else ""
+
+    def _may_take_objects_with_it(self, crd: str) -> bool:
+        if crd == _OF_KUBEVIRTS:
+            return False
+        return self.with_vms if crd in _OF_VMS else self.with_user_objects
 
     def _clean(self, node: MarkedNode) -> None:
         path = f"{NODES}/{node.name}"

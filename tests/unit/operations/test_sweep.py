@@ -180,7 +180,8 @@ def discovery(path: str) -> Object | None:
         case "/apis":
             return {
                 "groups": [
-                    {"name": name, "preferredVersion": {"version": version}, "versions": []} for name, version in groups
+                    {"name": name, "preferredVersion": {"version": version}, "versions": [{"version": version}]}
+                    for name, version in groups
                 ]
             }
     _slash, _root, version = path.partition("/apis/" if path.startswith("/apis/") else "/api/")
