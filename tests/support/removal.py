@@ -20,7 +20,7 @@ from tests.support.lab import COLLECTIONS, ROOT, Json, Lab, Result, lab
 
 MODULE = "kubevirt_remove"
 UNARMED = {"remove.workloads-exist", "remove.confirmation-differs"}
-PHRASE = re.compile(r'confirm: "([^"]+)"')
+PHRASE = re.compile(r"confirm: '([^']+)'")
 LIMITS: Json = {"wait_timeout": 1200, "stall_timeout": 150, "vm_stop_timeout": 120}
 """Seconds: long enough for a lab that is busy, and short enough for what never ends."""
 LONGEST = 1800

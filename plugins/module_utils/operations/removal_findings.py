@@ -44,7 +44,7 @@ def findings_about_the_removal(facts: Facts, name: str, namespace: str) -> list[
     """
     if len(facts.kubevirts) > 1:
         return findings_about_the_object(facts)
-    return [*_another_one(facts, name, namespace), *_owners(facts), *_add_ons(facts)]
+    return [*_another_one(facts, name, namespace), *_owners(facts)]
 
 
 def against_the_loss(facts: Facts, belongings: Belongings, confirm: str) -> list[Finding]:
@@ -61,9 +61,9 @@ def workloads_exist(facts: Facts, belongings: Belongings) -> Finding:
     return finding(
         "remove.workloads-exist",
         object=f"Cluster {facts.cluster.endpoint}",
-        cause=f"People have made {in_words(belongings)} with KubeVirt. All of it goes with KubeVirt, but for the disks if disks is keep.",
+        cause=f"People have {in_words(belongings)} here. All of that goes with KubeVirt; with disks: keep the disks stay.",
         evidence=listed([*belongings.vms, *belongings.standalone_vmis], most=10),
-        fix=f'Look at the inventory. If all of it may go, run the same again with confirm: "{phrase}"',
+        fix=f"Look at the inventory. If all of it may go, run the same again with confirm: '{phrase}' (of the playbook, kubevirt_confirm).",
     )
 
 
@@ -81,7 +81,7 @@ def confirmation_differs(facts: Facts, belongings: Belongings, difference: str) 
         object=f"Cluster {facts.cluster.endpoint}",
         cause=f"The phrase in confirm does not cover what is here: {difference}.",
         evidence=listed([*belongings.vms, *belongings.standalone_vmis], most=10),
-        fix=f'See that this is the cluster you mean, and what has come to it. Then, if all of it may go: confirm: "{phrase}"',
+        fix=f"See that this is the cluster you mean, and what has come to it. Then, if all of it may go: confirm: '{phrase}'",
     )
 
 
@@ -175,7 +175,8 @@ def _owners(facts: Facts) -> list[Finding]:
     ]
 
 
-def _add_ons(facts: Facts) -> list[Finding]:
+def add_ons(facts: Facts) -> list[Finding]:
+    """The neighbours of KubeVirt, which stay."""
     there = [words for group, words in FOREIGN_GROUPS.items() if group in facts.groups]
     if not there:
         return []
@@ -183,8 +184,8 @@ def _add_ons(facts: Facts) -> list[Finding]:
         finding(
             "remove.add-ons-stay",
             object=f"Cluster {facts.cluster.endpoint}",
-            cause=f"{listed(there)} live beside KubeVirt. They are not touched; what they do for VMs fails without KubeVirt's kinds.",
+            cause=f"Beside KubeVirt there is {listed(there)}. None of it is touched; what it does for VMs fails without KubeVirt's kinds.",
             evidence=listed(group for group in FOREIGN_GROUPS if group in facts.groups),
-            fix="Remove those that served VMs only by their own operators, best before KubeVirt. Otherwise nothing.",
+            fix="Nothing, where they are to stay. What only served VMs is removed by its own operator, best before KubeVirt.",
         )
     ]

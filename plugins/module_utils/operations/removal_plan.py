@@ -115,9 +115,7 @@ def diff_of(steps: Sequence[Step]) -> list[dict[str, t.Any]]:
 def _back_up(seen: Seen, wish: Wish) -> Iterator[Step]:
     count = sum(one.count for one in seen.belongings.kinds)
     if wish.backup_dir and (count or seen.is_live):
-        what = "the KubeVirt object" if seen.is_live else ""
-        objects = f"{count} objects of users" if count else ""
-        yield Step("back-up", f"Directory {wish.backup_dir}", " and ".join(filter(None, (what, objects))))
+        yield Step("back-up", f"Directory {wish.backup_dir}", f"the manifests of what people made ({count} objects)")
 
 
 def _takes_vms_with_it(cure: Cure, seen: Seen, wish: Wish) -> bool:
@@ -175,7 +173,7 @@ def _clean_nodes(seen: Seen) -> Iterator[Step]:
     for node in seen.leftovers.nodes:
         if node.is_dirty:
             labels, annotations = len(node.marks.labels), len(node.marks.annotations)
-            yield Step("clean-node", f"Node {node.name}", f"{labels} labels and {annotations} annotations of KubeVirt")
+            yield Step("clean-node", f"Node {node.name}", f"KubeVirt's labels: {labels}, annotations: {annotations}")
 
 
 def _delete_namespace(seen: Seen, wish: Wish) -> Iterator[Step]:

@@ -20,6 +20,7 @@ from tests.unit.operations.test_sweep import KINDS, MANAGED, World, crd
 Object = dict[str, t.Any]
 
 UID = "0000-1111"
+OPERATOR = "quay.io/kubevirt/virt-operator:v1.8.4"
 OF_A_RELEASE: dict[str, dict[str, tuple[str, bool]]] = {
     "kubevirt.io/v1": {
         "kubevirts": ("KubeVirt", True),
@@ -47,12 +48,23 @@ class Cluster(World):
         self.kubevirt = self.put("KubeVirt", "kubevirt/kubevirt", finalizers=["foregroundDeleteKubeVirt"])
         self.kubevirt |= {"spec": {}, "status": {"phase": "Deployed", "observedKubeVirtVersion": "v1.8.4"}}
         operator = self.put("Deployment", "kubevirt/virt-operator", {"kubevirt.io": "virt-operator"})
-        operator |= {"spec": {"template": {"spec": {"containers": []}}}, "status": {"readyReplicas": 2}}
+        operator |= {"spec": {"template": {"spec": {"containers": [{"name": "virt-operator", "image": OPERATOR}]}}}, "status": {"readyReplicas": 2}}
         self.put("Deployment", "kubevirt/virt-api", MANAGED)["status"] = {"readyReplicas": 2}
-        for name in ("kubevirts.kubevirt.io", "virtualmachines.kubevirt.io"):
-            crd(self, name)["metadata"]["labels"] = {} if name.startswith("kubevirts") else MANAGED
+        for name, kind in (("kubevirts.kubevirt.io", "KubeVirt"), ("virtualmachines.kubevirt.io", "VirtualMachine")):
+            one = crd(self, name)
+            one["metadata"]["labels"] = {} if kind == "KubeVirt" else MANAGED
+            one["spec"]["names"]["kind"] = kind
         self.put("Lease", "kubevirt/virt-operator")
         self.put("Node", "one", {"kubevirt.io/schedulable": "true", "zone": "a"})
+
+    def _page(self, path: str, query: dict[str, str]) -> Object:
+        """As the server of the sweep, and with the selectors of a label that has to be there, or to have one value."""
+        page = super()._page(path, query)
+        key, _equals, value = query.get("labelSelector", "").partition(",")[0].partition("=")
+        if key and " " not in key:
+            labels = [(one, one["metadata"]["labels"]) for one in page["items"]]
+            page["items"] = [one for one, has in labels if key in has and value in ("", has[key])]
+        return page
 
     def vm(self, name: str, *, runs: bool = False) -> Object:
         """A VirtualMachine, and its instance if it runs."""
@@ -98,6 +110,10 @@ def steps(outcome: Outcome) -> list[str]:
 
 def ids(outcome: Outcome) -> list[str]:
     return [one.id for one in outcome.findings]
+
+
+def blockers(outcome: Outcome) -> list[str]:
+    return [one.id for one in outcome.findings if one.level == "blocker"]
 
 
 def of_kind(outcome: Outcome, part: str, kind: str) -> list[str]:
@@ -160,7 +176,7 @@ def test_what_people_have_has_to_be_agreed_to(
 ) -> None:
     make(cluster)
     refused = cluster.check()
-    assert ids(refused) == ["remove.workloads-exist"]
+    assert blockers(refused) == ["remove.workloads-exist"]
     assert refused.extra["confirm"] == f"{UID}:{phrase}"
     assert refused.extra["confirm"] in refused.failure
     assert not cluster.check(confirm=refused.extra["confirm"]).failure
@@ -191,7 +207,7 @@ def test_a_strategy_that_blocks_is_kept_to(cluster: Cluster) -> None:
     cluster.vm("shop/a")
     cluster.kubevirt["spec"]["uninstallStrategy"] = "BlockUninstallIfWorkloadsExist"
     armed = {"confirm": f"{UID}:1 VMs:0 disks"}
-    assert ids(cluster.check(**armed, disks="remove")) == ["remove.blocked-by-uninstall-strategy"]
+    assert blockers(cluster.check(**armed, disks="remove")) == ["remove.blocked-by-uninstall-strategy"]
     assert not cluster.check(**armed).failure
 
 
@@ -268,7 +284,11 @@ def test_who_manages_it_is_refused_with_where_to_remove_it(cluster: Cluster) -> 
 
 @pytest.mark.parametrize(("option", "value"), [("name", "other"), ("namespace", "elsewhere")])
 def test_another_object_than_that_which_is_asked_for(cluster: Cluster, option: str, value: str) -> None:
-    assert ids(cluster.check(**{option: value})) == ["remove.other-kubevirt"]
+    assert blockers(cluster.check(**{option: value})) == ["remove.other-kubevirt"]
+
+
+def test_another_cluster(cluster: Cluster) -> None:
+    assert ids(cluster.check(expected_cluster_uid="another")) == ["cluster.wrong-uid"]
 
 
 def test_two_objects(cluster: Cluster) -> None:
@@ -302,7 +322,7 @@ def test_a_backup_is_the_first_step(cluster: Cluster, tmp_path: Path) -> None:
     cluster.vm("shop/a")
     outcome = cluster.check(backup=True, backup_dir=str(tmp_path), confirm=f"{UID}:1 VMs:0 disks")
     assert steps(outcome)[0] == f"back-up Directory {tmp_path}"
-    assert outcome.actions[0]["reason"] == "the KubeVirt object and 1 objects of users"
+    assert outcome.actions[0]["reason"] == "the manifests of what people made (1 objects)"
 
 
 PAGES: dict[str, t.Callable[[Cluster], Outcome]] = {
@@ -312,7 +332,6 @@ PAGES: dict[str, t.Callable[[Cluster], Outcome]] = {
         cluster.check(confirm=f"{UID}:1 VMs:1 disks"),
     )[1],
     "nothing": lambda cluster: (cluster.objects.clear(), _only_kube_system(cluster), cluster.check())[2],
-    "wrong-cluster": lambda cluster: cluster.check(expected_cluster_uid="another"),
 }
 
 
