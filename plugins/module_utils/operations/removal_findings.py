@@ -12,12 +12,15 @@ from ..knowledge import confirmation
 from ..knowledge.findings import Finding, finding
 from ..knowledge.ownership import owners
 from ..knowledge.user_kinds import FOREIGN_GROUPS, VMIS, VMS
+from ..knowledge.versions import Version
 from .belongings import Belongings
 from .observe import Facts
 from .outcome import listed
 from .standing_findings import findings_about_the_object
+from .upgrade_wish import running_version
 
 BLOCKS = "BlockUninstallIfWorkloadsExist"
+LAST_THAT_RACES = Version(0, 49, 0)
 
 _ORDER = "The KubeVirt object must be gone before its operator goes"
 _REMOVE_THERE: Mapping[str, str] = {
@@ -120,6 +123,24 @@ def blocked_by_strategy(facts: Facts, belongings: Belongings, *, keep_disks: boo
     ]
 
 
+def vms_first(facts: Facts, belongings: Belongings, *, keep_disks: bool) -> list[Finding]:
+    """That an old virt-operator may hang when it deletes the CRDs of VMs that there are (kubevirt/kubevirt#7064)."""
+    running = running_version(facts)
+    vms = [*belongings.vms, *belongings.standalone_vmis]
+    if keep_disks or not vms or facts.kubevirt is None or running is None or running > LAST_THAT_RACES:
+        return []
+    return [
+        finding(
+            "remove.vms-first",
+            object=facts.kubevirt_name,
+            cause=f"virt-operator {running} may hang for ever when it deletes CRDs of which there are objects.",
+            evidence=listed(vms),
+            fix="Run with disks: keep, which takes the VMs away before, or delete the VMs before (kubectl delete vm,vmi -A --all deletes "
+            "their disks too).",
+        )
+    ]
+
+
 def stalled(facts: Facts, cause: str, waiting: Sequence[str]) -> Finding:
     """That the deletion does not come to its end."""
     return finding(
@@ -184,7 +205,7 @@ def add_ons(facts: Facts) -> list[Finding]:
         finding(
             "remove.add-ons-stay",
             object=f"Cluster {facts.cluster.endpoint}",
-            cause=f"Beside KubeVirt there is {listed(there)}. None of it is touched; what it does for VMs fails without KubeVirt's kinds.",
+            cause=f"Beside KubeVirt there is {listed(there)}. It is not touched; what it does for VMs fails without KubeVirt's kinds.",
             evidence=listed(group for group in FOREIGN_GROUPS if group in facts.groups),
             fix="Nothing, where they are to stay. What only served VMs is removed by its own operator, best before KubeVirt.",
         )

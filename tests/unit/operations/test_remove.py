@@ -48,7 +48,8 @@ class Cluster(World):
         self.kubevirt = self.put("KubeVirt", "kubevirt/kubevirt", finalizers=["foregroundDeleteKubeVirt"])
         self.kubevirt |= {"spec": {}, "status": {"phase": "Deployed", "observedKubeVirtVersion": "v1.8.4"}}
         operator = self.put("Deployment", "kubevirt/virt-operator", {"kubevirt.io": "virt-operator"})
-        operator |= {"spec": {"template": {"spec": {"containers": [{"name": "virt-operator", "image": OPERATOR}]}}}, "status": {"readyReplicas": 2}}
+        containers = [{"name": "virt-operator", "image": OPERATOR}]
+        operator |= {"spec": {"template": {"spec": {"containers": containers}}}, "status": {"readyReplicas": 2}}
         self.put("Deployment", "kubevirt/virt-api", MANAGED)["status"] = {"readyReplicas": 2}
         for name, kind in (("kubevirts.kubevirt.io", "KubeVirt"), ("virtualmachines.kubevirt.io", "VirtualMachine")):
             one = crd(self, name)
@@ -209,6 +210,15 @@ def test_a_strategy_that_blocks_is_kept_to(cluster: Cluster) -> None:
     armed = {"confirm": f"{UID}:1 VMs:0 disks"}
     assert blockers(cluster.check(**armed, disks="remove")) == ["remove.blocked-by-uninstall-strategy"]
     assert not cluster.check(**armed).failure
+
+
+@pytest.mark.parametrize(("version", "found"), [("v0.49.0", ["remove.vms-first"]), ("v0.50.0", [])])
+def test_an_old_operator_needs_the_vms_gone_before(cluster: Cluster, version: str, found: list[str]) -> None:
+    cluster.vm("shop/a")
+    cluster.kubevirt["status"]["observedKubeVirtVersion"] = version
+    armed = {"confirm": f"{UID}:1 VMs:0 disks"}
+    assert blockers(cluster.check(**armed, disks="remove")) == found
+    assert blockers(cluster.check(**armed)) == []
 
 
 def test_a_deletion_that_has_begun_is_followed(cluster: Cluster) -> None:
