@@ -10,6 +10,7 @@ installation's, and then the sweep leaves everything alone.
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -266,7 +267,7 @@ class Sweep:
         api: The cluster.
         clock: Measures ``SETTLE``.
         namespace: Where KubeVirt is, or was.
-        report: Takes a line for each step.
+        report: Takes a line for each kind of objects that is deleted.
         clean_nodes: Whether nodes lose KubeVirt's labels and annotations.
         remove_namespace: Whether the namespace goes, if nothing foreign is in it.
         with_user_objects: Whether CRDs go although users have objects of them, which are backed up and given up.
@@ -289,23 +290,37 @@ class Sweep:
     _found: Leftovers = Leftovers()
 
     def run(self, found: Leftovers) -> Proof:
-        """Remove what was found, then search again and remove what that finds, for at most ``SETTLE`` seconds.
+        """Remove what was found, then search again and remove what that finds, for at most ``SETTLE`` seconds more.
 
         Args:
             found: From ``leftovers_of``, after the KubeVirt object has gone.
         """
         self._found, self._seen = found, frozenset(one.uid for one in found.removable)
+        self._remove()
         ends = self.clock.now() + SETTLE
-        while not self._is_settled() and self.clock.now() < ends:
-            for one in self._waiting():
-                self._delete(one)
-            for node in self._dirty():
-                self._clean(node)
+        while not self._is_settled():
             self.clock.pause(POLL)
             self._found = leftovers_of(self.api, self.namespace)
+            if self.clock.now() >= ends:
+                break
+            self._remove()
         proof = self._proof()
         self._delete_namespace(proof)
         return proof
+
+    def _remove(self) -> None:
+        if self._why_not_at_all():
+            return
+        for kind, of_the_kind in itertools.groupby(self._waiting(), lambda one: one.object.partition(" ")[0]):
+            those = [*of_the_kind]
+            self.report(f"deletes {kind} {listed((one.object.partition(' ')[2] for one in those), most=3)}")
+            for one in those:
+                self._delete(one)
+        nodes = self._dirty()
+        if nodes:
+            self.report(f"cleans Node {listed((node.name for node in nodes), most=3)}")
+        for node in nodes:
+            self._clean(node)
 
     def _why_not_at_all(self) -> str:
         """Why nothing is removed: there is a KubeVirt that somebody uses."""
@@ -344,7 +359,6 @@ class Sweep:
         if why:
             self._refused[one.uid] = why
             return
-        self.report(f"deletes {one.object}")
         try:
             self.api.delete(one.path, uid=one.uid)
             self.removed.append(one.object)
@@ -377,9 +391,6 @@ class Sweep:
 
     def _clean(self, node: MarkedNode) -> None:
         path = f"{NODES}/{node.name}"
-        self.report(
-            f"cleans Node {node.name}: {len(node.marks.labels)} labels, {len(node.marks.annotations)} annotations"
-        )
         for _attempt in range(NODE_ATTEMPTS):
             try:
                 self.api.json_patch(path, _without_marks(node))
@@ -454,6 +465,7 @@ class Sweep:
         if proof.foreign:
             proof.kept.append(_because(one, f"others live in it: {listed(proof.foreign)}"))
             return
+        self.report(f"deletes {one.object}")
         self._delete(one)
         if one.uid in self._refused:
             proof.left.append(_because(one, self._refused[one.uid]))

@@ -275,6 +275,21 @@ def test_check_mode_only_looks(world: World) -> None:
     assert {one.partition(" ")[0] for one in world.asked} == {"GET"}
 
 
+def test_one_line_for_each_kind(world: World) -> None:
+    for number in range(5):
+        world.put("Secret", f"kubevirt/kubevirt-{number}-certs", MANAGED)
+    world.put("Deployment", "kubevirt/virt-api", MANAGED)
+    node(world)
+    lines: list[str] = []
+    Sweep(world.api(), world.clock, "kubevirt", lines.append).run(leftovers_of(world.api(), "kubevirt"))
+    secrets = ", ".join(f"kubevirt/kubevirt-{number}-certs" for number in range(3))
+    assert lines == [
+        "deletes Deployment kubevirt/virt-api",
+        f"deletes Secret {secrets} and 2 more",
+        "cleans Node worker",
+    ]
+
+
 def test_what_was_made_anew_ends_all_deletions(world: World) -> None:
     world.put("ClusterRole", "kubevirt-controller", MANAGED)
 
