@@ -132,17 +132,17 @@ DEVICES = "devices.kubevirt.io/"
 
 
 def mark_of(kind: str, one: Object, namespace: str) -> str:
-    """Why an object is KubeVirt's; empty where it is not.
+    """Why an object is KubeVirt's; empty where it is not. Whatever virt-operator made says so with the label ``MANAGED_BY`` in it.
 
     Args:
         kind: Its kind.
         one: The object; its metadata is enough, but for an APIService.
         namespace: Where KubeVirt is, or was. Empty where nobody knows: then only what is sure without it counts.
     """
-    if kind == "CustomResourceDefinition":
-        return _mark_of_crd(one)
-    if kind == "APIService":
-        return _mark_of_api_service(one, namespace)
+    by_kind = {"CustomResourceDefinition": _mark_of_crd, "APIService": _mark_of_api_service}
+    if kind in by_kind:
+        mark = by_kind[kind](one, namespace)
+        return ", ".join(filter(None, (mark, _manager(one)))) if mark else ""
     if _is_of_another_operator(_labels(one)):
         return ""
     return _mark_by_label(one, namespace) or _mark_by_name(kind, one, namespace)
@@ -208,7 +208,7 @@ def node_marks(node: Object) -> NodeMarks:
     )
 
 
-def _mark_of_crd(one: Object) -> str:
+def _mark_of_crd(one: Object, _namespace: str) -> str:
     """Its name says the group, which has to be exactly one of KubeVirt's."""
     _plural, _dot, group = one["metadata"]["name"].partition(".")
     if group not in GROUPS:
@@ -230,10 +230,16 @@ def _mark_of_api_service(one: Object, namespace: str) -> str:
     return f"it leads to service {namespace}/{service['name']}"
 
 
+def _manager(one: Object) -> str:
+    manager = _labels(one).get(MANAGED_BY)
+    return f"label {MANAGED_BY}={manager}" if manager in MANAGERS else ""
+
+
 def _mark_by_label(one: Object, namespace: str) -> str:
+    manager = _manager(one)
+    if manager:
+        return manager
     labels = _labels(one)
-    if labels.get(MANAGED_BY) in MANAGERS:
-        return f"label {MANAGED_BY}={labels[MANAGED_BY]}"
     where = one["metadata"].get("namespace")
     is_its_place = not where or where == namespace
     for key in OWN_LABELS:

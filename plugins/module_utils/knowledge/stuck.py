@@ -26,9 +26,13 @@ from .stuck_services import (
     api_service_cure,
     dead_api_services,
     dead_webhooks,
+    part_behind,
     webhook_cure,
 )
 from .symptoms import app_of, is_of_strategy_job, shortened
+
+_STAYS_A_BLOCKER = ("remove.stuck-foreign-finalizer",)
+"""What no cure of the same object mends."""
 
 
 def allowed(those: Iterable[Cure], repair: str) -> list[Cure]:
@@ -71,7 +75,10 @@ def blockage_findings(scene: Scene, repair: str = "report") -> list[Finding]:
         *about_crds(scene),
         *_about_what_is_unread(scene),
     ]
-    return [replace(one, level="warning") if one.level == "blocker" and one.object in mended else one for one in found]
+    return [
+        replace(one, level="warning") if one.object in mended and one.id not in _STAYS_A_BLOCKER else one
+        for one in found
+    ]
 
 
 def _operator_cures(scene: Scene) -> Iterator[Cure]:
@@ -189,7 +196,9 @@ def _failed_jobs(scene: Scene) -> list[Object]:
 
 
 def _about_virt_api(scene: Scene) -> Iterator[Finding]:
-    if scene.namespace is None or scene.health(API) not in ("gone", "unable") or not (scene.webhooks or scene.held):
+    is_needed = scene.held or any(part_behind(one) == API for one in scene.webhooks)
+    is_missing = scene.namespace is not None and scene.health(API) in ("gone", "unable")
+    if not is_missing or not is_needed or scene.operator_is_clearing:
         return
     yield finding(
         "remove.virt-api-gone",

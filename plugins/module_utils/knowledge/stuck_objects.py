@@ -24,7 +24,7 @@ from .blockage_scene import (
 )
 from .finalizers import HANDLER, OPERATOR, foreign, owner_of, removers_of
 from .findings import Finding, finding
-from .symptoms import shortened
+from .symptoms import shortened, so_do
 
 
 @dataclass(frozen=True)
@@ -56,21 +56,42 @@ def finalizer_cures(scene: Scene) -> Iterator[Cure]:
 
 
 def about_held_objects(scene: Scene) -> Iterator[Finding]:
+    """One finding for each cause: thousands of VMs may be held for the same one."""
+    yield from _about_own_finalizers(scene)
+    yield from _about_foreign_finalizers(scene)
+
+
+def _about_own_finalizers(scene: Scene) -> Iterator[Finding]:
+    alike: dict[tuple[str, str], list[_Grip]] = {}
     for grip in _grips(scene):
-        if grip.id:
-            yield finding(grip.id, object=grip.held.name, cause=grip.cause, evidence=grip.evidence, fix=grip.fix)
-    for held in _all_held(scene):
-        strangers = foreign(held.finalizers)
-        if strangers and scene.age(held.object) > FOREIGN_AFTER:
+        alike.setdefault((grip.id, grip.cause), []).append(grip)
+    for first, *others in alike.values():
+        if first.id:
             yield finding(
-                "remove.stuck-foreign-finalizer",
-                object=held.name,
-                cause=f"It is held by {', '.join(strangers)}, which is not KubeVirt's. Probably it belongs to "
-                f"{', '.join(dict.fromkeys(map(owner_of, strangers)))}.",
-                evidence=_evidence(held, scene),
-                fix="See that its owner runs and takes it away. This collection never does. If its owner is gone for good and you know "
-                f"what it guarded: kubectl edit {_argument(held)}, and take that line out of metadata.finalizers.",
+                first.id,
+                object=first.held.name,
+                cause=first.cause + so_do([one.held.name for one in others]),
+                evidence=first.evidence,
+                fix=first.fix,
             )
+
+
+def _about_foreign_finalizers(scene: Scene) -> Iterator[Finding]:
+    alike: dict[tuple[str, ...], list[Held]] = {}
+    for held in _all_held(scene):
+        if scene.age(held.object) > FOREIGN_AFTER:
+            alike.setdefault(tuple(foreign(held.finalizers)), []).append(held)
+    alike.pop((), None)
+    for strangers, (first, *others) in alike.items():
+        yield finding(
+            "remove.stuck-foreign-finalizer",
+            object=first.name,
+            cause=f"It is held by {', '.join(strangers)}, which is not KubeVirt's. Probably it belongs to "
+            f"{', '.join(dict.fromkeys(map(owner_of, strangers)))}.{so_do([one.name for one in others])}",
+            evidence=_evidence(first, scene),
+            fix="See that its owner runs and takes it away. This collection never does. If its owner is gone for good and you know "
+            f"what it guarded: kubectl edit {_argument(first)}, and take that line out of metadata.finalizers.",
+        )
 
 
 def _all_held(scene: Scene) -> list[Held]:
@@ -108,7 +129,7 @@ def _grip(scene: Scene, held: Held, part: str, finalizers: tuple[str, ...]) -> _
     node = _node_of(held)
     if node and node in scene.nodes and (words := _lost(scene.nodes[node])):
         return _grip_of_a_lost_node(scene, made, node, words)
-    if node and _handler_is_lost(scene, node):
+    if node and _handler_is_lost(scene):
         return replace(
             made,
             part=HANDLER,
@@ -160,7 +181,7 @@ def _grip_of_a_lost_node(scene: Scene, made: _Grip, node: str, words: str) -> _G
     )
 
 
-def _handler_is_lost(scene: Scene, node: str) -> bool:
+def _handler_is_lost(scene: Scene) -> bool:
     """Proven by the DaemonSet that is not there: a pod alone may be restarting."""
     return scene.health(HANDLER) == "gone" and not scene.is_made_anew(HANDLER)
 

@@ -26,7 +26,7 @@ def dead_webhooks(scene: Scene) -> list[Object]:
     return [
         one
         for one in scene.webhooks
-        if (names := _services_of(one)) and all(_is_dead(scene, name, _part_behind(one)) for name in names)
+        if (names := _services_of(one)) and all(_is_dead(scene, name, part_behind(one)) for name in names)
     ]
 
 
@@ -47,7 +47,8 @@ def _is_dead(scene: Scene, service: str, part: str) -> bool:
     return state == "silent" and at_home and scene.is_lost(part) and not scene.operator_is_clearing
 
 
-def _part_behind(configuration: Object) -> str:
+def part_behind(configuration: Object) -> str:
+    """The part of KubeVirt that a webhook asks."""
     name = configuration["metadata"]["name"]
     return OPERATOR if name == OF_THE_OPERATOR or name.startswith(TEMPORARY) else API
 
@@ -78,7 +79,7 @@ def api_service_cure(api_service: Object) -> Cure:
 
 def about_a_webhook(configuration: Object) -> Finding:
     kind, name = configuration["kind"].lower(), configuration["metadata"]["name"]
-    what = "the KubeVirt object" if _part_behind(configuration) == OPERATOR else "VMs, VMIs and their kind"
+    what = "the KubeVirt object" if part_behind(configuration) == OPERATOR else "VMs, VMIs and their kind"
     return finding(
         "remove.stuck-webhook",
         object=object_name(configuration),

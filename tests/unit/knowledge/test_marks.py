@@ -56,6 +56,7 @@ def api_service(group: str, namespace: str | None, service: str = "virt-api") ->
         ("Pod", one("default/virt-launcher-web-x7k2p", {"kubevirt.io": "virt-launcher"}), "virt-launcher"),
         ("Pod", one("default/hp-volume-x7k2p", {"kubevirt.io": "hotplug-disk"}), "hotplug-disk"),
         ("CustomResourceDefinition", one("virtualmachines.kubevirt.io"), "group kubevirt.io"),
+        ("CustomResourceDefinition", one("virtualmachines.kubevirt.io", NEW), "managed-by=virt-operator"),
         ("CustomResourceDefinition", one("kubevirts.kubevirt.io"), "group kubevirt.io"),
         ("CustomResourceDefinition", one("virtualmachineflavors.flavor.kubevirt.io"), "group flavor.kubevirt.io"),
         ("CustomResourceDefinition", one("migrationpolicies.migrations.kubevirt.io"), "group migrations"),
