@@ -143,7 +143,7 @@ def play_twice(removal: Removal, _start: Start, outcome: Outcome) -> None:
     both = removal.at_once(confirm=confirm)
     for number, done in enumerate(both, 1):
         outcome.runs.append(run_of(f"run {number} of 2", done, time.monotonic() - begun))
-    done = noted(outcome, "then", lambda: removal.armed())
+    done = noted(outcome, "then", removal.armed)
     ends_well(removal, done, outcome)
     if all(one.code for one in both):
         outcome.wrong.append("both failed")

@@ -29,6 +29,8 @@ from tests.unit.operations.conftest import Answer
 Object = dict[str, t.Any]
 
 ALL = ["list", "get", "delete"]
+WITHOUT_VERBS = "expand-vm-spec"
+"""virt-api tells of it with ``"verbs": null``."""
 KINDS = {
     "v1": {
         **{"pods": ("Pod", True), "services": ("Service", True), "secrets": ("Secret", True)},
@@ -189,7 +191,7 @@ def discovery(path: str) -> Object | None:
         return None
     return {
         "resources": [
-            {"name": plural, "kind": kind, "namespaced": namespaced, "verbs": ALL}
+            {"name": plural, "kind": kind, "namespaced": namespaced, "verbs": None if plural == WITHOUT_VERBS else ALL}
             for plural, (kind, namespaced) in KINDS[version].items()
         ]
     }
@@ -222,6 +224,12 @@ def test_all_kinds_of_the_preferred_versions_without_subresources(world: World) 
     assert {one.full_name for one in resources} >= {"pods", "deployments.apps", "kubevirts.kubevirt.io"}
     assert not [one for one in resources if "/" in one.name]
     assert [one.name for one in served_resources(world.api(), ["apps"])[0]] == ["deployments", "replicasets"]
+
+
+def test_virt_api_gives_no_verbs_to_one_of_its_kinds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "subresources.kubevirt.io/v1", {WITHOUT_VERBS: ("", True)})
+    [one], unreadable = served_resources(world.api(), ["subresources.kubevirt.io"])
+    assert (one.name, one.verbs, unreadable) == (WITHOUT_VERBS, frozenset(), [])
 
 
 def test_a_group_that_does_not_answer_is_asked_twice_and_said(world: World) -> None:
