@@ -23,6 +23,7 @@ class UserKind:
 
 VMS = UserKind("kubevirt.io", "virtualmachines", "VirtualMachine")
 VMIS = UserKind("kubevirt.io", "virtualmachineinstances", "VirtualMachineInstance")
+REPLICA_SETS = UserKind("kubevirt.io", "virtualmachineinstancereplicasets", "VirtualMachineInstanceReplicaSet")
 MIGRATIONS = UserKind("kubevirt.io", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration")
 
 # In the order in which a backup can be applied: what others refer to comes first.
@@ -39,7 +40,7 @@ USER_KINDS: tuple[UserKind, ...] = (
     UserKind("kubevirt.io", "virtualmachineinstancepresets", "VirtualMachineInstancePreset"),
     VMS,
     VMIS,
-    UserKind("kubevirt.io", "virtualmachineinstancereplicasets", "VirtualMachineInstanceReplicaSet"),
+    REPLICA_SETS,
     UserKind("pool.kubevirt.io", "virtualmachinepools", "VirtualMachinePool"),
     UserKind("template.kubevirt.io", "virtualmachinetemplates", "VirtualMachineTemplate"),
     UserKind("template.kubevirt.io", "virtualmachinetemplaterequests", "VirtualMachineTemplateRequest"),

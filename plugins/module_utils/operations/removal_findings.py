@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from ..knowledge import confirmation
 from ..knowledge.findings import Finding, finding
 from ..knowledge.ownership import owners
-from ..knowledge.user_kinds import FOREIGN_GROUPS, VMIS, VMS
+from ..knowledge.user_kinds import FOREIGN_GROUPS, REPLICA_SETS, VMIS, VMS
 from ..knowledge.versions import Version
 from .belongings import Belongings
 from .observe import Facts
@@ -107,16 +107,19 @@ def blocked_by_strategy(facts: Facts, belongings: Belongings, *, keep_disks: boo
     """
     spec = (facts.kubevirt or {}).get("spec") or {}
     is_deleting = (facts.kubevirt or {"metadata": {}})["metadata"].get("deletionTimestamp")
-    left = [] if keep_disks else [*belongings.names_of(VMS), *belongings.names_of(VMIS)]
+    left = [*belongings.vms, *belongings.names_of(VMIS)]
+    if keep_disks and left:  # they are taken away before, and replica sets first
+        return []
+    left += belongings.names_of(REPLICA_SETS)
     if spec.get("uninstallStrategy") != BLOCKS or is_deleting or not left:
         return []
     return [
         finding(
             "remove.blocked-by-uninstall-strategy",
             object=facts.kubevirt_name,
-            cause=f"spec.uninstallStrategy is {BLOCKS}, and {len(left)} VMs would still be there when it is deleted.",
+            cause=f"spec.uninstallStrategy is {BLOCKS}, and VMs or replica sets of VMs would still be there when it is deleted.",
             evidence=listed(left),
-            fix="Run with disks: keep, which takes the VMs away before, or delete them. Whoever may decide that the strategy need not hold "
+            fix="Run with disks: keep, which takes VMs away before, or delete them. Whoever may decide that the strategy need not hold "
             f"changes it: kubectl patch kubevirt {facts.kubevirt_metadata_name} -n {facts.kubevirt_namespace} --type=merge -p "
             "'spec: {uninstallStrategy: RemoveWorkloads}' (all of KubeVirt's control plane is rolled out again then).",
         )

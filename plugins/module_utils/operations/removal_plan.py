@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..knowledge.blockage_scene import Cure
 from ..knowledge.marks import MANAGED_BY
-from ..knowledge.user_kinds import VMIS, VMS
+from ..knowledge.user_kinds import REPLICA_SETS, VMIS, VMS
 from ..knowledge.versions import Version
 from .belongings import Belongings
 from .observe import Facts
@@ -21,7 +21,7 @@ from .sweep import Left, Leftovers
 from .upgrade_plan import Step
 from .upgrade_wish import running_version
 
-MAKERS = ("VirtualMachinePool", "VirtualMachineInstanceReplicaSet")
+MAKERS = ("VirtualMachinePool", REPLICA_SETS.kind)
 """The kinds that make VMs anew when these are deleted."""
 LAST_THAT_HANGS = Version(0, 26, 99)
 """Up to this version a KubeVirt object that is deleted while it is being installed stays for ever (kubevirt/kubevirt#2961)."""

@@ -15,7 +15,7 @@ from itertools import groupby
 from ..cluster.api import Api
 from ..cluster.clock import Clock
 from ..cluster.errors import ClusterError, NotFound
-from ..cluster.interruption import HOW_TO_GO_ON
+from ..cluster.interruption import HOW_TO_GO_ON, Interrupted
 from ..cluster.watch import Picture
 from ..knowledge.conditions import State, state_of
 from ..knowledge.findings import Finding, blocking
@@ -168,8 +168,8 @@ class RemovalRun:
             self._api.delete(facts.kubevirt_path, uid=(facts.kubevirt or {})["metadata"]["uid"])
         except NotFound:  # somebody else was quicker
             return
-        except ClusterError as error:
-            if error.in_doubt:
+        except (ClusterError, Interrupted) as error:
+            if isinstance(error, Interrupted) or error.in_doubt:
                 self._deleted.append(facts.kubevirt_name)
             raise
         self._deleted.append(facts.kubevirt_name)

@@ -212,6 +212,12 @@ def test_a_strategy_that_blocks_is_kept_to(cluster: Cluster) -> None:
     assert not cluster.check(**armed).failure
 
 
+def test_a_strategy_that_blocks_counts_replica_sets_too(cluster: Cluster) -> None:
+    cluster.put("VirtualMachineInstanceReplicaSet", "shop/empty")
+    cluster.kubevirt["spec"]["uninstallStrategy"] = "BlockUninstallIfWorkloadsExist"
+    assert blockers(cluster.check(confirm=f"{UID}:0 VMs:0 disks")) == ["remove.blocked-by-uninstall-strategy"]
+
+
 @pytest.mark.parametrize(("version", "found"), [("v0.49.0", ["remove.vms-first"]), ("v0.50.0", [])])
 def test_an_old_operator_needs_the_vms_gone_before(cluster: Cluster, version: str, found: list[str]) -> None:
     cluster.vm("shop/a")
