@@ -234,7 +234,6 @@ class KeepDisks:
                 if "orphan" not in seen["metadata"].get("finalizers", ()):
                     self._free_claims(leaving)
                 self._delete_revisions(leaving)
-                leaving.is_freed = True
         elif vmi is not None or not is_halted(seen):
             self._ask_to_stop(leaving, seen)
         elif not leaving.is_deleted:
@@ -262,6 +261,7 @@ class KeepDisks:
         for revision in self._survey.revisions_of(leaving.uid):
             with contextlib.suppress(NotFound):
                 self._delete(revision.path, revision.uid)
+        leaving.is_freed = True
 
     def _note_deletion(self, leaving: _Leaving) -> None:
         if not leaving.is_deleted:
@@ -287,6 +287,7 @@ class KeepDisks:
             version = vm["metadata"]["resourceVersion"]
             self._delete(path, leaving.uid, propagation="Orphan", resource_version=version)
             self._note_deletion(leaving)
+            self._delete_revisions(leaving)
 
     def _delete(self, path: str, uid: str, *, propagation: str = "", resource_version: str = "") -> None:
         self._api.delete(path, uid=uid, propagation=propagation, resource_version=resource_version)
@@ -333,8 +334,8 @@ def _why(leaving: _Leaving, seen: Json, vmi: Json | None) -> str:
         held = listed(seen["metadata"].get("finalizers") or ())
         if held == "orphan":
             return (
-                "it is being deleted, and the garbage collector has not taken it out of all that it owns; the log of "
-                "kube-controller-manager says why"
+                "it is being deleted, and the garbage collector has not taken it out of all that it owns; it tries again "
+                "within 17 minutes, and the log of kube-controller-manager says what it could not do"
             )
         return f"it is being deleted and not gone, held by {held or 'nothing that can be seen'}"
     if not is_halted(seen):
