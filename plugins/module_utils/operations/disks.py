@@ -181,7 +181,7 @@ class KeepDisks:
         """Take ``names`` through their steps until they are gone."""
         waiting, total = deque(sorted(names)), len(names)
         leaving: dict[str, _Leaving] = {}
-        told = self._clock.now()
+        told, line = self._clock.now(), ""
         while leaving or (waiting and not self._findings):
             there = {_key(one): one for one in picture.objects(source)}
             vmis = {_key(one): one for one in picture.objects("vmis")}
@@ -193,8 +193,10 @@ class KeepDisks:
                 if self._is_done(name, one, there.get(name), vmis.get(name), step):
                     del leaving[name]
             if self._clock.now() - told >= GAP:
-                told, gone = self._clock.now(), total - len(waiting) - len(leaving)
-                self._report(picture.trouble or f"{gone} of {total} {words} gone, {len(leaving)} on their way")
+                told, before, gone = self._clock.now(), line, total - len(waiting) - len(leaving)
+                line = picture.trouble or f"{gone} of {total} {words} gone, on their way: {listed(leaving, 3)}"
+                if line != before:
+                    self._report(line)
             if leaving:
                 picture.changed(LOOK_AGAIN)
         if self._findings:
