@@ -33,20 +33,19 @@ class Found(t.NamedTuple):
 def leftovers(lab: Lab, *, but: t.Collection[str] = ()) -> list[Found]:
     """Everything in the cluster that says kubevirt, but for ``Kind namespace/name`` in ``but``; events are not looked at."""
     kinds = lab.kubectl("api-resources", "--verbs=list,delete", "-o", "name").split()
-    found: set[Found] = set()
-    for kind in kinds:
-        if kind in ("events", "events.events.k8s.io"):
-            continue
-        answer = lab.kubectl("get", kind, "-A", "--ignore-not-found", "--show-managed-fields=false", "-o", "json")
-        listed = json.loads(answer)["items"] if answer.strip() else []
-        found |= {one for live in listed if (one := _found(kind, live)) and f"{one.kind} {one.name}" not in but}
+    kinds = [kind for kind in kinds if kind not in ("events", "events.events.k8s.io")]
+    answer = lab.kubectl(
+        "get", ",".join(kinds), "-A", "--ignore-not-found", "--show-managed-fields=false", "-o", "json"
+    )
+    listed = json.loads(answer)["items"] if answer.strip() else []
+    found = {one for live in listed if (one := _found(live)) and f"{one.kind} {one.name}" not in but}
     return sorted(found)
 
 
-def _found(kind: str, live: Json) -> Found | None:
+def _found(live: Json) -> Found | None:
     metadata = live["metadata"]
     texts = [
-        kind.partition(".")[2],
+        live["apiVersion"].rpartition("/")[0],
         metadata["name"],
         metadata.get("namespace", ""),
         *(
