@@ -85,8 +85,8 @@ options:
     default: true
   manifest:
     description:
-      - The C(kubevirt-operator.yaml) of the version that is to be removed, as a path, an C(https://) address, or its text. It is needed only
-        where the operator has to be brought back.
+      - The C(kubevirt-operator.yaml) of the version that is to be removed, as a path, an C(https://) address, or its text. It is needed
+        only where the operator has to be brought back.
       - A path is looked up on the controller, relative ones where Ansible looks for files. The file may be vaulted.
       - The default is the address of KubeVirt's own release.
     type: str

@@ -148,7 +148,7 @@ def test_what_people_have_refuses_everything_and_the_refusal_says_the_phrase(
     refused = remove(peopled, tmp_path, check=check)
     assert refused.finding_ids[0] == "remove.workloads-exist", refused.message
     assert refused.data["confirm"] == f"{uid(peopled)}:2 VMs:1 disks"
-    assert f'confirm: "{refused.data["confirm"]}"' in refused.message
+    assert f"confirm: '{refused.data['confirm']}'" in refused.message
     assert (refused.data["changed"], refused.data["actions"]) == (False, [])
     assert entries(refused, "goes")["VirtualMachine"] == ["default/a", "default/b"]
     assert entries(refused, "goes")["Node"] == ["one"]

@@ -21,6 +21,8 @@ OTHERS = re.compile(
     r"(cdi|hco|ssp|networkaddonsoperator\.network|hostpathprovisioner|aaq|mtq|forklift|(bridge|ovs-cni)\.network)\.kubevirt\.io"
 )
 
+EVENTS = {"events", "events.events.k8s.io"}
+
 
 class Found(t.NamedTuple):
     """One object that says kubevirt somewhere."""
@@ -32,20 +34,16 @@ class Found(t.NamedTuple):
 
 def leftovers(lab: Lab, *, but: t.Collection[str] = ()) -> list[Found]:
     """Everything in the cluster that says kubevirt, but for ``Kind namespace/name`` in ``but``; events are not looked at."""
-    kinds = lab.kubectl("api-resources", "--verbs=list,delete", "-o", "name").split()
-    kinds = [kind for kind in kinds if kind not in ("events", "events.events.k8s.io")]
-    answer = lab.kubectl(
-        "get", ",".join(kinds), "-A", "--ignore-not-found", "--show-managed-fields=false", "-o", "json"
-    )
-    listed = json.loads(answer)["items"] if answer.strip() else []
-    found = {one for live in listed if (one := _found(live)) and f"{one.kind} {one.name}" not in but}
-    return sorted(found)
+    kinds = set(lab.kubectl("api-resources", "--verbs=list,delete", "-o", "name").split()) - EVENTS
+    listed = lab.kubectl("get", ",".join(sorted(kinds)), "-A", "--ignore-not-found", "-o", "json")
+    found = {one for live in json.loads(listed)["items"] if (one := _found(live))}
+    return sorted(one for one in found if f"{one.kind} {one.name}" not in but)
 
 
 def _found(live: Json) -> Found | None:
     metadata = live["metadata"]
     texts = [
-        live["apiVersion"].rpartition("/")[0],
+        live["apiVersion"].partition("/")[0],
         metadata["name"],
         metadata.get("namespace", ""),
         *(

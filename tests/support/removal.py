@@ -21,7 +21,7 @@ from tests.support.leftover_search import leftovers
 
 MODULE = "kubevirt_remove"
 UNARMED = {"remove.workloads-exist", "remove.confirmation-differs"}
-PHRASE = re.compile(r'confirm: "([^"]+)"')
+PHRASE = re.compile(r"""confirm: ["']([^"']+)["']""")
 STAYS = ("Namespace kubevirt", "ConfigMap kubevirt/kube-root-ca.crt", "ServiceAccount kubevirt/default")
 """The namespace, which goes only where that is asked for, and what Kubernetes puts into every namespace."""
 ONLY_DEVICES = re.compile(r"(devices\.kubevirt\.io/[\w-]+(, )?)+")

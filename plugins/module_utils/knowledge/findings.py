@@ -130,6 +130,7 @@ CATALOGUE: dict[str, Kind] = {
     "remove.stuck-webhook": _blocker("A webhook of KubeVirt is asked and nobody answers."),
     "remove.virt-api-gone": Kind("warning", True, "virt-api does not run."),
     "remove.vm-does-not-stop": _blocker("A VM, or what makes VMs, does not go."),
+    "remove.vms-first": _blocker("The operator is so old that VMs should be deleted before KubeVirt.", acceptable=True),
     "remove.workloads-exist": _blocker(
         "People have VMs or other objects of KubeVirt, and nobody has said that they may go."
     ),

@@ -14,85 +14,44 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class UserKind:
-    """A kind of objects.
-
-    Attributes:
-        group: Its API group.
-        resource: What the API calls a collection of them.
-        kind: Its name.
-        words: What people call one of them.
-    """
+    """A kind of objects: its API group, what the API calls a collection of them, and its name."""
 
     group: str
     resource: str
     kind: str
-    words: str
-
-    @property
-    def crd(self) -> str:
-        """The name of its CRD."""
-        return f"{self.resource}.{self.group}"
 
 
-VMS = UserKind("kubevirt.io", "virtualmachines", "VirtualMachine", "VM")
-VMIS = UserKind("kubevirt.io", "virtualmachineinstances", "VirtualMachineInstance", "VM instance")
-MIGRATIONS = UserKind(
-    "kubevirt.io", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration", "live migration"
-)
+VMS = UserKind("kubevirt.io", "virtualmachines", "VirtualMachine")
+VMIS = UserKind("kubevirt.io", "virtualmachineinstances", "VirtualMachineInstance")
+REPLICA_SETS = UserKind("kubevirt.io", "virtualmachineinstancereplicasets", "VirtualMachineInstanceReplicaSet")
+MIGRATIONS = UserKind("kubevirt.io", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration")
 
 # In the order in which a backup can be applied: what others refer to comes first.
 USER_KINDS: tuple[UserKind, ...] = (
-    UserKind(
-        "instancetype.kubevirt.io",
-        "virtualmachineclusterinstancetypes",
-        "VirtualMachineClusterInstancetype",
-        "instance type of the cluster",
-    ),
-    UserKind(
-        "instancetype.kubevirt.io",
-        "virtualmachineclusterpreferences",
-        "VirtualMachineClusterPreference",
-        "preference of the cluster",
-    ),
-    UserKind("instancetype.kubevirt.io", "virtualmachineinstancetypes", "VirtualMachineInstancetype", "instance type"),
-    UserKind("instancetype.kubevirt.io", "virtualmachinepreferences", "VirtualMachinePreference", "preference"),
-    UserKind(
-        "flavor.kubevirt.io", "virtualmachineclusterflavors", "VirtualMachineClusterFlavor", "flavor of the cluster"
-    ),
-    UserKind("flavor.kubevirt.io", "virtualmachineflavors", "VirtualMachineFlavor", "flavor"),
-    UserKind(
-        "flavor.kubevirt.io",
-        "virtualmachineclusterpreferences",
-        "VirtualMachineClusterPreference",
-        "preference of the cluster",
-    ),
-    UserKind("flavor.kubevirt.io", "virtualmachinepreferences", "VirtualMachinePreference", "preference"),
-    UserKind("migrations.kubevirt.io", "migrationpolicies", "MigrationPolicy", "migration policy"),
-    UserKind("kubevirt.io", "virtualmachineinstancepresets", "VirtualMachineInstancePreset", "preset"),
+    UserKind("instancetype.kubevirt.io", "virtualmachineclusterinstancetypes", "VirtualMachineClusterInstancetype"),
+    UserKind("instancetype.kubevirt.io", "virtualmachineclusterpreferences", "VirtualMachineClusterPreference"),
+    UserKind("instancetype.kubevirt.io", "virtualmachineinstancetypes", "VirtualMachineInstancetype"),
+    UserKind("instancetype.kubevirt.io", "virtualmachinepreferences", "VirtualMachinePreference"),
+    UserKind("flavor.kubevirt.io", "virtualmachineclusterflavors", "VirtualMachineClusterFlavor"),
+    UserKind("flavor.kubevirt.io", "virtualmachineflavors", "VirtualMachineFlavor"),
+    UserKind("flavor.kubevirt.io", "virtualmachineclusterpreferences", "VirtualMachineClusterPreference"),
+    UserKind("flavor.kubevirt.io", "virtualmachinepreferences", "VirtualMachinePreference"),
+    UserKind("migrations.kubevirt.io", "migrationpolicies", "MigrationPolicy"),
+    UserKind("kubevirt.io", "virtualmachineinstancepresets", "VirtualMachineInstancePreset"),
     VMS,
     VMIS,
-    UserKind("kubevirt.io", "virtualmachineinstancereplicasets", "VirtualMachineInstanceReplicaSet", "replica set"),
-    UserKind("pool.kubevirt.io", "virtualmachinepools", "VirtualMachinePool", "pool"),
-    UserKind("template.kubevirt.io", "virtualmachinetemplates", "VirtualMachineTemplate", "template"),
-    UserKind(
-        "template.kubevirt.io",
-        "virtualmachinetemplaterequests",
-        "VirtualMachineTemplateRequest",
-        "request for a template",
-    ),
-    UserKind("snapshot.kubevirt.io", "virtualmachinesnapshots", "VirtualMachineSnapshot", "snapshot"),
-    UserKind(
-        "snapshot.kubevirt.io",
-        "virtualmachinesnapshotcontents",
-        "VirtualMachineSnapshotContent",
-        "content of a snapshot",
-    ),
-    UserKind("snapshot.kubevirt.io", "virtualmachinerestores", "VirtualMachineRestore", "restore"),
-    UserKind("export.kubevirt.io", "virtualmachineexports", "VirtualMachineExport", "export"),
-    UserKind("clone.kubevirt.io", "virtualmachineclones", "VirtualMachineClone", "clone"),
-    UserKind("backup.kubevirt.io", "virtualmachinebackups", "VirtualMachineBackup", "backup"),
-    UserKind("backup.kubevirt.io", "virtualmachinebackuptrackers", "VirtualMachineBackupTracker", "backup tracker"),
-    UserKind("plugin.kubevirt.io", "plugins", "Plugin", "plugin"),
+    REPLICA_SETS,
+    UserKind("pool.kubevirt.io", "virtualmachinepools", "VirtualMachinePool"),
+    UserKind("template.kubevirt.io", "virtualmachinetemplates", "VirtualMachineTemplate"),
+    UserKind("template.kubevirt.io", "virtualmachinetemplaterequests", "VirtualMachineTemplateRequest"),
+    UserKind("snapshot.kubevirt.io", "virtualmachinesnapshots", "VirtualMachineSnapshot"),
+    UserKind("snapshot.kubevirt.io", "virtualmachinesnapshotcontents", "VirtualMachineSnapshotContent"),
+    UserKind("snapshot.kubevirt.io", "virtualmachinerestores", "VirtualMachineRestore"),
+    UserKind("export.kubevirt.io", "virtualmachineexports", "VirtualMachineExport"),
+    UserKind("clone.kubevirt.io", "virtualmachineclones", "VirtualMachineClone"),
+    UserKind("backup.kubevirt.io", "virtualmachinebackups", "VirtualMachineBackup"),
+    UserKind("backup.kubevirt.io", "virtualmachinebackuptrackers", "VirtualMachineBackupTracker"),
+    UserKind("plugin.kubevirt.io", "plugins", "Plugin"),
     MIGRATIONS,
 )
 

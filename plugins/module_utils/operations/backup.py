@@ -10,6 +10,7 @@ are read page by page and written one by one, so that there may be very many. Th
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import typing as t
@@ -147,7 +148,7 @@ class _Files:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.counts: Counter[str] = Counter()
-        self._folders: set[Path] = set()
+        self._written: dict[Path, bytes] = {}
 
     def make(self) -> None:
         self.path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -158,29 +159,35 @@ class _Files:
         self.counts[resource] += 1
 
     def write(self, name: str, content: str) -> None:
-        """Write a file, and read it again."""
+        """Write a file. It is on the disk only after ``finish``: waiting for each would let the list that is being read expire."""
         place, data = self.path / name, content.encode("utf-8", "surrogatepass")
-        for folder in reversed(place.relative_to(self.path).parents):
-            if self.path / folder not in self._folders:
-                (self.path / folder).mkdir(mode=0o700, exist_ok=True)
-                self._folders.add(self.path / folder)
+        for folder in reversed(place.parents[: len(Path(name).parents) - 1]):
+            folder.mkdir(mode=0o700, exist_ok=True)
         with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if place.read_bytes() != data:
-            raise OSError(f"{place} does not hold what was written into it")
+        self._written[place] = _digest(data)
 
     def finish(self, path: Path) -> None:
-        """See that all is on the disk, and give the directory its name."""
-        for folder in (*self._folders, self.path):
+        """See that all is on the disk as it was written, and give the directory its name."""
+        for place, digest in self._written.items():
+            _sync(place)
+            if _digest(place.read_bytes()) != digest:
+                raise OSError(f"{place} does not hold what was written into it")
+        for folder in {
+            folder for place in self._written for folder in place.parents if folder.is_relative_to(self.path)
+        }:
             _sync(folder)
         self.path.rename(path)
         _sync(path.parent)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _sync(place: Path) -> None:
+    """Wait until a file, or which files a folder has, is on the disk."""
+    descriptor = os.open(place, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -304,8 +311,9 @@ HOW TO BRING IT BACK
 
    kubectl apply --server-side --force-conflicts --recursive -f {APPLIED}/
 
-   VMs start as their run strategy says. One that has its disks still (they were kept) takes them as they are: a DataVolume or a
-   PersistentVolumeClaim of the name that the VM asks for is used, not made again.
+   VMs start as their run strategy says; with Manual they wait to be started by hand. One that has its disks still (they were kept)
+   takes them as they are: a DataVolume or a PersistentVolumeClaim of the name that the VM asks for is used, not made again. Where the
+   disks are gone, the VM gets new ones if it says how they are made, without the data.
 
 4. Compare: kubectl get vm --all-namespaces
 

@@ -148,9 +148,7 @@ def _of_people(api: Api, resource: Resource) -> Iterator[Json]:
 
 
 def _kind(resource: Resource) -> UserKind:
-    return kind_of(resource.group, resource.name) or UserKind(
-        resource.group, resource.name, resource.kind, resource.kind
-    )
+    return kind_of(resource.group, resource.name) or UserKind(resource.group, resource.name, resource.kind)
 
 
 def _rank(kind: UserKind) -> int:

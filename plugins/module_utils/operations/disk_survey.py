@@ -23,6 +23,7 @@ from .observe import Facts
 CDI = "cdi.kubevirt.io"
 DATA_VOLUMES = f"/apis/{CDI}/v1beta1/namespaces/{{}}/datavolumes"
 CLAIMS = "/api/v1/namespaces/{}/persistentvolumeclaims"
+APPS = "/apis/apps/v1"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,14 @@ class Claim:
         return f"{collection.format(self.namespace)}/{self.name}"
 
 
+@dataclass(frozen=True)
+class Revision:
+    """A ControllerRevision that a VM owns: what it was when it started, or what its instance type or preference was."""
+
+    path: str
+    uid: str
+
+
 def owners_of(live: Json) -> Iterator[Owner]:
     """Whose an object is."""
     for one in live["metadata"].get("ownerReferences") or ():
@@ -86,7 +95,7 @@ def without_owner(live: Json, uid: str) -> list[Json]:
 
 
 class Survey:
-    """The PersistentVolumeClaims and DataVolumes of a cluster, and what VMs have of them."""
+    """The PersistentVolumeClaims, DataVolumes and ControllerRevisions of a cluster, and what VMs have of them."""
 
     def __init__(self, api: Api, facts: Facts) -> None:
         collections = [("PersistentVolumeClaim", "/api/v1/persistentvolumeclaims", False)]
@@ -94,14 +103,23 @@ class Survey:
             collections.append(("DataVolume", f"/apis/{CDI}/v1beta1/datavolumes", True))
         self._of: dict[tuple[str, str, str], Claim] = {}
         self._owned: dict[str, list[Claim]] = {}
+        self._revisions: dict[str, list[Revision]] = {}
         for kind, path, metadata_only in collections:
             for live in _objects(api, path, metadata_only):
                 self._take_in(_claim(kind, live))
+        for live in _objects(api, f"{APPS}/controllerrevisions", metadata_only=True):
+            for owner in owners_of(live):
+                if owner.kind == "VirtualMachine":
+                    self._revisions.setdefault(owner.uid, []).append(_revision(live))
 
     def _take_in(self, claim: Claim) -> None:
         self._of[claim.kind, claim.namespace, claim.name] = claim
         for owner in claim.owners:
             self._owned.setdefault(owner.uid, []).append(claim)
+
+    def revisions_of(self, uid: str) -> list[Revision]:
+        """The ControllerRevisions that a VM owns."""
+        return self._revisions.get(uid, [])
 
     def of(self, namespace: str, uid: str, named: Collection[str]) -> list[Claim]:
         """What a VM has: what it names, what it owns, and what its DataVolumes own.
@@ -160,6 +178,12 @@ def _would_not_stay(claim: Claim, vm: str, why: str) -> Finding:
             f"kubectl edit {claim.kind.lower()} -n {claim.namespace} {claim.name} (metadata.ownerReferences)."
         ),
     )
+
+
+def _revision(live: Json) -> Revision:
+    metadata = live["metadata"]
+    path = f"{APPS}/namespaces/{metadata['namespace']}/controllerrevisions/{metadata['name']}"
+    return Revision(path, metadata["uid"])
 
 
 def _claim(kind: str, live: Json) -> Claim:

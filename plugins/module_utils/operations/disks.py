@@ -8,6 +8,10 @@ Taking the owner out of a disk of a VM that is there does not last: virt-control
 then deleted with propagation Orphan; the garbage collector takes it out of all that it owns before it is gone, and virt-controller
 adopts nothing for a VM that is being deleted. It must be stopped first, because the VirtualMachineInstance would be left behind running.
 
+Its ControllerRevisions are deleted as soon as it is being deleted. The garbage collector cannot take a VM out of one that holds an
+instance type: its data counts as changed by any patch, for virt-controller wrote it with its keys in another order than the API server
+does ("data: field is immutable"), and the VM would never go. The backup has those that a VM needs to come back.
+
 What makes VMs is deleted before them, with Orphan as well: a pool would make a new VM for each that goes, with new disks, and a
 replica set a new VirtualMachineInstance. Theirs are then like any other.
 
@@ -70,6 +74,7 @@ class _Leaving:
         since: When it last got further, in seconds of the clock.
         was_asked: We have asked it to stop.
         is_deleted: We have asked for its deletion, or somebody else has.
+        is_freed: What would keep it, or go with it, was taken away.
     """
 
     uid: str
@@ -77,6 +82,7 @@ class _Leaving:
     since: float
     was_asked: bool = False
     is_deleted: bool = False
+    is_freed: bool = False
 
 
 _Step = Callable[[_Leaving, Json, Json | None], None]
@@ -102,11 +108,13 @@ class KeepDisks:
         stop_timeout: Seconds for a VM to stop, and then again to be gone.
 
     Attributes:
+        gone: The VMs that are gone, namespace/name, also when the run stopped on its way.
         kept: The disks of the VMs that are gone, also when the run stopped on its way.
         wrote: Whether anything was changed.
     """
 
     def __init__(self, api: Api, facts: Facts, clock: Clock, report: Report, stop_timeout: float) -> None:
+        self.gone: list[str] = []
         self.kept: list[Kept] = []
         self.wrote = False
         self._api = api
@@ -223,9 +231,12 @@ class KeepDisks:
 
     def _step_of_a_vm(self, leaving: _Leaving, seen: Json, vmi: Json | None) -> None:
         if seen["metadata"].get("deletionTimestamp"):
-            if not leaving.is_deleted and "orphan" not in seen["metadata"].get("finalizers", ()):
-                self._free_claims(leaving)
             self._note_deletion(leaving)
+            if not leaving.is_freed:
+                if "orphan" not in seen["metadata"].get("finalizers", ()):
+                    self._free_claims(leaving)
+                self._delete_revisions(leaving)
+                leaving.is_freed = True
         elif vmi is not None or not is_halted(seen):
             self._ask_to_stop(leaving, seen)
         elif not leaving.is_deleted:
@@ -248,6 +259,11 @@ class KeepDisks:
             if live is not None:
                 self._api.json_patch(claim.path, without_owner(live, leaving.uid))
                 self.wrote = True
+
+    def _delete_revisions(self, leaving: _Leaving) -> None:
+        for revision in self._survey.revisions_of(leaving.uid):
+            with contextlib.suppress(NotFound):
+                self._delete(revision.path, revision.uid)
 
     def _note_deletion(self, leaving: _Leaving) -> None:
         if not leaving.is_deleted:
@@ -283,6 +299,7 @@ class KeepDisks:
         return f"{self._facts.api}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}"
 
     def _account_for(self, name: str, leaving: _Leaving) -> None:
+        self.gone.append(name)
         for claim in leaving.claims:
             wrong = what_became_of(self._api, claim, leaving.uid)
             if wrong:
@@ -317,6 +334,11 @@ def _why(leaving: _Leaving, seen: Json, vmi: Json | None) -> str:
     """What keeps it, as far as can be seen: the beginning of a sentence."""
     if leaving.is_deleted:
         held = listed(seen["metadata"].get("finalizers") or ())
+        if held == "orphan":
+            return (
+                "it is being deleted, and the garbage collector has not taken it out of all that it owns; the log of "
+                "kube-controller-manager says why"
+            )
         return f"it is being deleted and not gone, held by {held or 'nothing that can be seen'}"
     if not is_halted(seen):
         return f"its run strategy is {run_strategy(seen)} again, so somebody else wants it to run"

@@ -198,8 +198,6 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
 
 def removal_page(result: Result) -> list[str]:
     """What a removal takes away or took away, what stays, and what is left."""
-    if "inventory" not in result:  # another cluster than the expected one
-        return [*_table([("Cluster", _cluster(result))]), *_findings(result["findings"])]
     goes, stays = result["inventory"]["goes"], result["inventory"]["stays"]
     rows = [
         ("KubeVirt", result["from_version"] or "no KubeVirt object"),

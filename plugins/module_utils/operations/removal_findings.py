@@ -11,13 +11,16 @@ from collections.abc import Mapping, Sequence
 from ..knowledge import confirmation
 from ..knowledge.findings import Finding, finding
 from ..knowledge.ownership import owners
-from ..knowledge.user_kinds import FOREIGN_GROUPS, VMIS, VMS
+from ..knowledge.user_kinds import FOREIGN_GROUPS, REPLICA_SETS, VMIS, VMS
+from ..knowledge.versions import Version
 from .belongings import Belongings
 from .observe import Facts
 from .outcome import listed
 from .standing_findings import findings_about_the_object
+from .upgrade_wish import running_version
 
 BLOCKS = "BlockUninstallIfWorkloadsExist"
+LAST_THAT_RACES = Version(0, 49, 0)
 
 _ORDER = "The KubeVirt object must be gone before its operator goes"
 _REMOVE_THERE: Mapping[str, str] = {
@@ -44,7 +47,7 @@ def findings_about_the_removal(facts: Facts, name: str, namespace: str) -> list[
     """
     if len(facts.kubevirts) > 1:
         return findings_about_the_object(facts)
-    return [*_another_one(facts, name, namespace), *_owners(facts), *_add_ons(facts)]
+    return [*_another_one(facts, name, namespace), *_owners(facts)]
 
 
 def against_the_loss(facts: Facts, belongings: Belongings, confirm: str) -> list[Finding]:
@@ -61,9 +64,9 @@ def workloads_exist(facts: Facts, belongings: Belongings) -> Finding:
     return finding(
         "remove.workloads-exist",
         object=f"Cluster {facts.cluster.endpoint}",
-        cause=f"People have made {in_words(belongings)} with KubeVirt. All of it goes with KubeVirt, but for the disks if disks is keep.",
+        cause=f"People have {in_words(belongings)} here. All of that goes with KubeVirt; with disks: keep the disks stay.",
         evidence=listed([*belongings.vms, *belongings.standalone_vmis], most=10),
-        fix=f'Look at the inventory. If all of it may go, run the same again with confirm: "{phrase}"',
+        fix=f"Look at the inventory. If all of it may go, run the same again with confirm: '{phrase}' (of the playbook, kubevirt_confirm).",
     )
 
 
@@ -81,7 +84,7 @@ def confirmation_differs(facts: Facts, belongings: Belongings, difference: str) 
         object=f"Cluster {facts.cluster.endpoint}",
         cause=f"The phrase in confirm does not cover what is here: {difference}.",
         evidence=listed([*belongings.vms, *belongings.standalone_vmis], most=10),
-        fix=f'See that this is the cluster you mean, and what has come to it. Then, if all of it may go: confirm: "{phrase}"',
+        fix=f"See that this is the cluster you mean, and what has come to it. Then, if all of it may go: confirm: '{phrase}'",
     )
 
 
@@ -104,18 +107,39 @@ def blocked_by_strategy(facts: Facts, belongings: Belongings, *, keep_disks: boo
     """
     spec = (facts.kubevirt or {}).get("spec") or {}
     is_deleting = (facts.kubevirt or {"metadata": {}})["metadata"].get("deletionTimestamp")
-    left = [] if keep_disks else [*belongings.names_of(VMS), *belongings.names_of(VMIS)]
+    left = [*belongings.vms, *belongings.names_of(VMIS)]
+    if keep_disks and left:  # they are taken away before, and replica sets first
+        return []
+    left += belongings.names_of(REPLICA_SETS)
     if spec.get("uninstallStrategy") != BLOCKS or is_deleting or not left:
         return []
     return [
         finding(
             "remove.blocked-by-uninstall-strategy",
             object=facts.kubevirt_name,
-            cause=f"spec.uninstallStrategy is {BLOCKS}, and {len(left)} VMs would still be there when it is deleted.",
+            cause=f"spec.uninstallStrategy is {BLOCKS}, and VMs or replica sets of VMs would still be there when it is deleted.",
             evidence=listed(left),
-            fix="Run with disks: keep, which takes the VMs away before, or delete them. Whoever may decide that the strategy need not hold "
+            fix="Run with disks: keep, which takes VMs away before, or delete them. Whoever may decide that the strategy need not hold "
             f"changes it: kubectl patch kubevirt {facts.kubevirt_metadata_name} -n {facts.kubevirt_namespace} --type=merge -p "
             "'spec: {uninstallStrategy: RemoveWorkloads}' (all of KubeVirt's control plane is rolled out again then).",
+        )
+    ]
+
+
+def vms_first(facts: Facts, belongings: Belongings, *, keep_disks: bool) -> list[Finding]:
+    """That an old virt-operator may hang when it deletes the CRDs of VMs that there are (kubevirt/kubevirt#7064)."""
+    running = running_version(facts)
+    vms = [*belongings.vms, *belongings.standalone_vmis]
+    if keep_disks or not vms or facts.kubevirt is None or running is None or running > LAST_THAT_RACES:
+        return []
+    return [
+        finding(
+            "remove.vms-first",
+            object=facts.kubevirt_name,
+            cause=f"virt-operator {running} may hang for ever when it deletes CRDs of which there are objects.",
+            evidence=listed(vms),
+            fix="Run with disks: keep, which takes the VMs away before, or delete the VMs before (kubectl delete vm,vmi -A --all deletes "
+            "their disks too).",
         )
     ]
 
@@ -175,7 +199,8 @@ def _owners(facts: Facts) -> list[Finding]:
     ]
 
 
-def _add_ons(facts: Facts) -> list[Finding]:
+def add_ons(facts: Facts) -> list[Finding]:
+    """The neighbours of KubeVirt, which stay."""
     there = [words for group, words in FOREIGN_GROUPS.items() if group in facts.groups]
     if not there:
         return []
@@ -183,8 +208,8 @@ def _add_ons(facts: Facts) -> list[Finding]:
         finding(
             "remove.add-ons-stay",
             object=f"Cluster {facts.cluster.endpoint}",
-            cause=f"{listed(there)} live beside KubeVirt. They are not touched; what they do for VMs fails without KubeVirt's kinds.",
+            cause=f"Beside KubeVirt there is {listed(there)}. It is not touched; what it does for VMs fails without KubeVirt's kinds.",
             evidence=listed(group for group in FOREIGN_GROUPS if group in facts.groups),
-            fix="Remove those that served VMs only by their own operators, best before KubeVirt. Otherwise nothing.",
+            fix="Nothing, where they are to stay. What only served VMs is removed by its own operator, best before KubeVirt.",
         )
     ]

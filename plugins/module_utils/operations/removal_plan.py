@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..knowledge.blockage_scene import Cure
 from ..knowledge.marks import MANAGED_BY
-from ..knowledge.user_kinds import VMIS, VMS
+from ..knowledge.user_kinds import REPLICA_SETS, VMIS, VMS
 from ..knowledge.versions import Version
 from .belongings import Belongings
 from .observe import Facts
@@ -21,7 +21,7 @@ from .sweep import Left, Leftovers
 from .upgrade_plan import Step
 from .upgrade_wish import running_version
 
-MAKERS = ("VirtualMachinePool", "VirtualMachineInstanceReplicaSet")
+MAKERS = ("VirtualMachinePool", REPLICA_SETS.kind)
 """The kinds that make VMs anew when these are deleted."""
 LAST_THAT_HANGS = Version(0, 26, 99)
 """Up to this version a KubeVirt object that is deleted while it is being installed stays for ever (kubevirt/kubevirt#2961)."""
@@ -75,11 +75,13 @@ class Seen:
 
 def plan_of(seen: Seen, wish: Wish) -> tuple[Step, ...]:
     """The steps until nothing of KubeVirt is there; none where that is so already."""
+    later = [cure for cure in seen.cures if _takes_vms_with_it(cure, seen, wish)]
     steps = [
         *_back_up(seen, wish),
-        *(Step("repair", cure.object, cure.reason) for cure in seen.cures),
+        *(repair_step(cure) for cure in seen.cures if cure not in later),
         *_wait_installed(seen),
         *(_take_vms(seen) if wish.keep_disks else ()),
+        *map(repair_step, later),
         *_delete_kubevirt(seen),
         *(Step(one.action, one.object, one.reason) for one in seen.by_us),
         *(_clean_nodes(seen) if wish.clean_nodes else ()),
@@ -88,6 +90,11 @@ def plan_of(seen: Seen, wish: Wish) -> tuple[Step, ...]:
     if not steps:
         return ()
     return (*steps, Step("prove", f"Cluster {seen.facts.cluster.endpoint}", "search every kind for KubeVirt's marks"))
+
+
+def repair_step(cure: Cure) -> Step:
+    """The step that a cure is."""
+    return Step("repair", cure.object, cure.reason, path=cure.path)
 
 
 def writes(steps: Sequence[Step]) -> bool:
@@ -108,9 +115,13 @@ def diff_of(steps: Sequence[Step]) -> list[dict[str, t.Any]]:
 def _back_up(seen: Seen, wish: Wish) -> Iterator[Step]:
     count = sum(one.count for one in seen.belongings.kinds)
     if wish.backup_dir and (count or seen.is_live):
-        what = "the KubeVirt object" if seen.is_live else ""
-        objects = f"{count} objects of users" if count else ""
-        yield Step("back-up", f"Directory {wish.backup_dir}", " and ".join(filter(None, (what, objects))))
+        yield Step("back-up", f"Directory {wish.backup_dir}", f"the manifests of what people made ({count} objects)")
+
+
+def _takes_vms_with_it(cure: Cure, seen: Seen, wish: Wish) -> bool:
+    """Whether it lets VMs be deleted with their disks: an operator that comes back goes on with a deletion that has begun."""
+    is_deleting = seen.facts.state == "deleting"
+    return cure.action == "restore-operator" and is_deleting and wish.keep_disks and bool(seen.belongings.counted)
 
 
 def _wait_installed(seen: Seen) -> Iterator[Step]:
@@ -162,7 +173,7 @@ def _clean_nodes(seen: Seen) -> Iterator[Step]:
     for node in seen.leftovers.nodes:
         if node.is_dirty:
             labels, annotations = len(node.marks.labels), len(node.marks.annotations)
-            yield Step("clean-node", f"Node {node.name}", f"{labels} labels and {annotations} annotations of KubeVirt")
+            yield Step("clean-node", f"Node {node.name}", f"KubeVirt's labels: {labels}, annotations: {annotations}")
 
 
 def _delete_namespace(seen: Seen, wish: Wish) -> Iterator[Step]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 
 from ..cluster.api import Api
 from ..cluster.clock import Clock
-from ..cluster.errors import ClusterError
-from ..cluster.interruption import HOW_TO_GO_ON
+from ..cluster.errors import ClusterError, NotFound
+from ..cluster.interruption import HOW_TO_GO_ON, Interrupted
 from ..cluster.watch import Picture
 from ..knowledge.conditions import State, state_of
 from ..knowledge.findings import Finding, blocking
@@ -27,11 +27,11 @@ from .blockage import scene_of_removal
 from .disks import KeepDisks
 from .observe import observe
 from .outcome import Outcome, Report, listed, phase, told
-from .removal_plan import Seen, Wish, diff_of
+from .removal_plan import Seen, Wish, diff_of, repair_step
 from .removal_wait import DeletionJudge, sources
 from .repair import Repair
 from .stopping import Stopped, what_stopped
-from .sweep import Sweep, leftovers_of, sweep_findings
+from .sweep import Proof, Sweep, leftovers_of, sweep_findings
 from .upgrade_plan import Step, actions_of
 from .waiting import Limits, Verdict, wait_for
 
@@ -87,6 +87,7 @@ class RemovalRun:
             clean_nodes=wish.clean_nodes,
             remove_namespace=wish.remove_namespace,
             with_user_objects=True,
+            with_vms=not wish.keep_disks,
         )
 
     def run(self, against: Sequence[Finding]) -> None:
@@ -96,7 +97,7 @@ class RemovalRun:
         if stopped:
             self._outcome.findings = [*stopped.findings, *self._outcome.findings]
             self._outcome.failure = self._failure(stopped)
-            self._outcome.actions, self._outcome.diff = actions_of(self._done), diff_of(self._done)
+            self._outcome.diff = diff_of(self._done)
             if stopped.signal:
                 self._tell(f"stopped by {stopped.signal}. {HOW_TO_GO_ON}")
         self._account()
@@ -105,7 +106,7 @@ class RemovalRun:
         self._tell(line)
 
     def _carry_out(self) -> None:
-        how = {
+        how: dict[str, Callable[[Sequence[Step]], None]] = {
             "back-up": self._back_up,
             "repair": self._cure,
             "wait-installed": self._wait_installed,
@@ -113,17 +114,19 @@ class RemovalRun:
             "delete-kubevirt": self._delete_kubevirt,
             "wait-deleted": self._wait_deleted,
         }
-        parts = [[*steps] for _work, steps in groupby(self._steps, key=lambda step: how.get(step.action, self._clear))]
-        actions = [steps[0].action for steps in parts]
-        for steps in parts:
+        parts = [
+            (work, [*steps]) for work, steps in groupby(self._steps, key=lambda step: how.get(step.action, self._clear))
+        ]
+        actions = [steps[0].action for _work, steps in parts]
+        for work, steps in parts:
             self._tell = phase(self._report, actions, steps[0].action)
             self._tell(_in_words(steps))
-            how.get(steps[0].action, self._clear)()
+            work(steps)
             self._done += steps
 
     # Steps
 
-    def _back_up(self) -> None:
+    def _back_up(self, _steps: Sequence[Step]) -> None:
         written = back_up(
             self._api, self._facts, kubevirt_resources(self._api), self._wish.backup_dir, self._clock.utc()
         )
@@ -131,10 +134,11 @@ class RemovalRun:
         self._outcome.findings = [*self._outcome.findings, *written.findings]
         self._tell(f"written and read back: {written.path}")
 
-    def _cure(self) -> None:
-        self._repair.cure(self._seen.cures)
+    def _cure(self, steps: Sequence[Step]) -> None:
+        named = {(step.path, step.reason) for step in steps}
+        self._repair.cure(cure for cure in self._seen.cures if (cure.path, cure.reason) in named)
 
-    def _wait_installed(self) -> None:
+    def _wait_installed(self, _steps: Sequence[Step]) -> None:
         def judge(picture: Picture) -> Verdict:
             states = [state_of(one) for one in picture.objects("kubevirts")]
             missing = [self._facts.kubevirt_name] if State.INSTALLING in states else []
@@ -149,18 +153,25 @@ class RemovalRun:
             )
             raise Stopped(removal_findings.stalled(self._facts, cause, waited.missing))
 
-    def _take_vms(self) -> None:
+    def _take_vms(self, _steps: Sequence[Step]) -> None:
         held = self._seen.belongings
         try:
             self._keep_disks.run(held.vms, held.standalone_vmis)
         finally:
             self._outcome.extra["kept"] = [asdict(one) for one in self._keep_disks.kept]
-        self._deleted += [f"VM {name}" for name in (*held.vms, *held.standalone_vmis)]
+            self._deleted += [f"VM {name}" for name in self._keep_disks.gone]
 
-    def _delete_kubevirt(self) -> None:
+    def _delete_kubevirt(self, _steps: Sequence[Step]) -> None:
         facts = self._facts
         self._agree_again(belongings_of(self._api, facts))
-        self._api.delete(facts.kubevirt_path, uid=(facts.kubevirt or {})["metadata"]["uid"])
+        try:
+            self._api.delete(facts.kubevirt_path, uid=(facts.kubevirt or {})["metadata"]["uid"])
+        except NotFound:  # somebody else was quicker
+            return
+        except (ClusterError, Interrupted) as error:
+            if isinstance(error, Interrupted) or error.in_doubt:
+                self._deleted.append(facts.kubevirt_name)
+            raise
         self._deleted.append(facts.kubevirt_name)
 
     def _agree_again(self, now: Belongings) -> None:
@@ -171,7 +182,7 @@ class RemovalRun:
         if against:
             raise Stopped(*against)
 
-    def _wait_deleted(self) -> None:
+    def _wait_deleted(self, _steps: Sequence[Step]) -> None:
         ends = self._clock.now() + self._params["wait_timeout"]
         stall = self._params["stall_timeout"]
         judge = DeletionJudge(self._api, self._facts, self._clock)
@@ -186,10 +197,15 @@ class RemovalRun:
 
     def _look_closer(self, missing: Sequence[str], *, is_over: bool) -> None:
         """Repair what holds the deletion, as far as that is allowed; if nothing is to be done, the time may be over."""
+        if not self._repaired() and is_over:
+            self._give_up(f"Nothing moved for {self._params['stall_timeout']} s.", missing)
+
+    def _repaired(self) -> bool:
+        """Mend what gets in the way now, as far as that is allowed; whether there was anything."""
         scene = scene_of_removal(self._api, self._facts, self._clock.utc())
         cured = self._repair.cure(allowed(cures(scene), self._params["repair"]))
-        if is_over and not cured:
-            self._give_up(f"Nothing moved for {self._params['stall_timeout']} s.", missing)
+        self._done += map(repair_step, cured)
+        return bool(cured)
 
     def _give_up(self, cause: str, missing: Sequence[str]) -> t.NoReturn:
         scene = scene_of_removal(self._api, self._facts, self._clock.utc())
@@ -197,21 +213,35 @@ class RemovalRun:
             *blockage_findings(scene, self._params["repair"]), removal_findings.stalled(self._facts, cause, missing)
         )
 
-    def _clear(self) -> None:
-        proof = self._sweep.run(leftovers_of(self._api, self._facts.kubevirt_namespace))
+    def _clear(self, _steps: Sequence[Step]) -> None:
+        if self._facts.kubevirt is None:  # nobody has asked again so far
+            self._agree_again(belongings_of(self._api, self._facts))
+        proof = self._swept()
+        if proof.left and self._repaired():
+            proof = self._swept()
         found = sweep_findings(proof, self._facts.kubevirt_namespace)
         shown = proof.as_dict()
         self._outcome.extra |= {"left": shown["left"], "stays": shown["kept"], "searched": shown["searched"]}
         self._outcome.findings = [*found, *self._outcome.findings]
         self._outcome.failure = _left_in_words(found, self._params["accept"])
 
+    def _swept(self) -> Proof:
+        return self._sweep.run(leftovers_of(self._api, self._facts.kubevirt_namespace))
+
     # Accounts
+
+    @property
+    def _removed(self) -> list[str]:
+        return [*self._deleted, *self._sweep.removed]
+
+    @property
+    def _has_written(self) -> bool:
+        return bool(self._removed or self._repair.done or self._keep_disks.wrote)
 
     def _account(self) -> None:
         outcome = self._outcome
-        removed = [*self._deleted, *self._sweep.removed]
-        outcome.extra["removed"] = removed
-        outcome.changed = bool(removed or self._repair.done or self._keep_disks.wrote)
+        outcome.extra["removed"], outcome.actions = self._removed, actions_of(self._done)
+        outcome.changed = self._has_written
         outcome.state = "unknown"
         if not self._api.hurried:
             with contextlib.suppress(ClusterError):
@@ -221,11 +251,10 @@ class RemovalRun:
         lines = ["The removal of KubeVirt stopped.", *map(told, stopped.findings)]
         if stopped.words:
             lines.append(stopped.words)
-        gone = [*self._deleted, *self._sweep.removed]
-        if not gone and not self._repair.done and not self._keep_disks.wrote:
+        if not self._has_written:
             lines.append("Nothing was changed in the cluster.")
         else:
-            lines.append(f"Gone so far: {listed(gone, most=20) or 'nothing'}.")
+            lines.append(f"Deleted so far: {listed(self._removed, most=20) or 'nothing'}.")
         if self._keep_disks.kept:
             lines.append(f"Disks that stay: {listed((one.claim for one in self._keep_disks.kept), most=20)}.")
         backup = self._outcome.extra["backup"]

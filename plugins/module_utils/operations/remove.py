@@ -146,8 +146,10 @@ def _planned(api: Api, cluster: Cluster, params: Params, clock: Clock) -> Planne
     against = [
         *removal_findings.findings_about_the_removal(facts, params["name"] or "", params["namespace"] or ""),
         *removal_findings.blocked_by_strategy(facts, belongings, keep_disks=wish.keep_disks),
+        *removal_findings.vms_first(facts, belongings, keep_disks=wish.keep_disks),
         *removal_findings.against_the_loss(facts, belongings, params["confirm"] or ""),
         *blockage_findings(scene, params["repair"]),
+        *removal_findings.add_ons(facts),
         *sweep_findings(Proof(foreign=[*seen.foreign]), facts.kubevirt_namespace),
     ]
     outcome = _outcome(seen, wish, against if steps else [])

@@ -10,6 +10,7 @@ installation's, and then the sweep leaves everything alone.
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,9 +45,8 @@ _LATE = ("ClusterRoleBinding", "RoleBinding", "ClusterRole", "Role", "ServiceAcc
 _LAST = "CustomResourceDefinition"
 
 _NOT_SEARCHED = frozenset({"events", "events.events.k8s.io", "namespaces", "nodes"})
-_TAKES_VMS_WITH_IT = frozenset(
-    f"{name}.kubevirt.io" for name in ("kubevirts", "virtualmachines", "virtualmachineinstances")
-)
+_OF_KUBEVIRTS = "kubevirts.kubevirt.io"
+_OF_VMS = frozenset({"virtualmachines.kubevirt.io", "virtualmachineinstances.kubevirt.io"})
 
 # What Kubernetes or OpenShift put into every namespace.
 _OF_EVERY_NAMESPACE = {
@@ -267,10 +267,11 @@ class Sweep:
         api: The cluster.
         clock: Measures ``SETTLE``.
         namespace: Where KubeVirt is, or was.
-        report: Takes a line for each step.
+        report: Takes a line for each kind of objects that is deleted.
         clean_nodes: Whether nodes lose KubeVirt's labels and annotations.
         remove_namespace: Whether the namespace goes, if nothing foreign is in it.
-        with_user_objects: Whether CRDs go although users have objects of them, which are backed up and given up. Never those of VMs.
+        with_user_objects: Whether CRDs go although users have objects of them, which are backed up and given up.
+        with_vms: Whether those of VMs go too although there are VMs. Never that of KubeVirt objects.
         removed: What was removed so far.
     """
 
@@ -281,6 +282,7 @@ class Sweep:
     clean_nodes: bool = True
     remove_namespace: bool = False
     with_user_objects: bool = False
+    with_vms: bool = False
     removed: list[str] = field(default_factory=list)
     _refused: dict[str, str] = field(default_factory=dict)
     _deleted: dict[str, str] = field(default_factory=dict)
@@ -288,23 +290,37 @@ class Sweep:
     _found: Leftovers = Leftovers()
 
     def run(self, found: Leftovers) -> Proof:
-        """Remove what was found, then search again and remove what that finds, for at most ``SETTLE`` seconds.
+        """Remove what was found, then search again and remove what that finds, for at most ``SETTLE`` seconds more.
 
         Args:
             found: From ``leftovers_of``, after the KubeVirt object has gone.
         """
         self._found, self._seen = found, frozenset(one.uid for one in found.removable)
+        self._remove()
         ends = self.clock.now() + SETTLE
-        while not self._is_settled() and self.clock.now() < ends:
-            for one in self._waiting():
-                self._delete(one)
-            for node in self._dirty():
-                self._clean(node)
+        while not self._is_settled():
             self.clock.pause(POLL)
             self._found = leftovers_of(self.api, self.namespace)
+            if self.clock.now() >= ends:
+                break
+            self._remove()
         proof = self._proof()
         self._delete_namespace(proof)
         return proof
+
+    def _remove(self) -> None:
+        if self._why_not_at_all():
+            return
+        for kind, of_the_kind in itertools.groupby(self._waiting(), lambda one: one.object.partition(" ")[0]):
+            those = [*of_the_kind]
+            self.report(f"deletes {kind} {listed((one.object.partition(' ')[2] for one in those), most=3)}")
+            for one in those:
+                self._delete(one)
+        nodes = self._dirty()
+        if nodes:
+            self.report(f"cleans Node {listed((node.name for node in nodes), most=3)}")
+        for node in nodes:
+            self._clean(node)
 
     def _why_not_at_all(self) -> str:
         """Why nothing is removed: there is a KubeVirt that somebody uses."""
@@ -343,7 +359,6 @@ class Sweep:
         if why:
             self._refused[one.uid] = why
             return
-        self.report(f"deletes {one.object}")
         try:
             self.api.delete(one.path, uid=one.uid)
             self.removed.append(one.object)
@@ -359,7 +374,7 @@ class Sweep:
         if "/customresourcedefinitions/" not in one.path:
             return ""
         crd = self.api.get_or_none(one.path)
-        if crd is None or (self.with_user_objects and crd["metadata"]["name"] not in _TAKES_VMS_WITH_IT):
+        if crd is None or self._may_take_objects_with_it(crd["metadata"]["name"]):
             return ""
         spec = crd["spec"]
         version = next((v["name"] for v in spec.get("versions") or () if v.get("served")), spec.get("version", ""))
@@ -369,11 +384,13 @@ class Sweep:
             return f"nobody knows whether there are objects of it: {error}"
         return f"there are still {count} objects of it, which would go with it" if count else ""
 
+    def _may_take_objects_with_it(self, crd: str) -> bool:
+        if crd == _OF_KUBEVIRTS:
+            return False
+        return self.with_vms if crd in _OF_VMS else self.with_user_objects
+
     def _clean(self, node: MarkedNode) -> None:
         path = f"{NODES}/{node.name}"
-        self.report(
-            f"cleans Node {node.name}: {len(node.marks.labels)} labels, {len(node.marks.annotations)} annotations"
-        )
         for _attempt in range(NODE_ATTEMPTS):
             try:
                 self.api.json_patch(path, _without_marks(node))
@@ -448,6 +465,7 @@ class Sweep:
         if proof.foreign:
             proof.kept.append(_because(one, f"others live in it: {listed(proof.foreign)}"))
             return
+        self.report(f"deletes {one.object}")
         self._delete(one)
         if one.uid in self._refused:
             proof.left.append(_because(one, self._refused[one.uid]))

@@ -34,6 +34,7 @@ Object = dict[str, t.Any]
 CLAIMS = "/api/v1/namespaces/prod/persistentvolumeclaims"
 DATA_VOLUMES = "/apis/cdi.kubevirt.io/v1beta1/namespaces/prod/datavolumes"
 POOLS = "/apis/pool.kubevirt.io/v1beta1/namespaces/prod/virtualmachinepools"
+REVISIONS = "/apis/apps/v1/namespaces/prod/controllerrevisions"
 REPLICA_SETS = "/apis/kubevirt.io/v1/namespaces/prod/virtualmachineinstancereplicasets"
 FACTS = Facts(
     Which("https://api.example:6443", "0000-1111"),
@@ -48,12 +49,14 @@ class Cluster(moving.Cluster):
     Attributes:
         stays_up: VMs whose guests do not shut down.
         never_gone: Objects that finalizers hold.
+        held_by_revisions: The garbage collector cannot take VMs out of their ControllerRevisions.
     """
 
     def __init__(self) -> None:
         super().__init__({})
         self.stays_up: set[str] = set()
         self.never_gone: set[str] = set()
+        self.held_by_revisions = False
         self.most_on_their_way = 0
 
     def add_machine(self, name: str, *, strategy: str = "Always", running: bool | None = None) -> None:
@@ -95,6 +98,8 @@ class Cluster(moving.Cluster):
             return Answer(409, {"reason": "Conflict", "message": "another one"})
         how = body.get("propagationPolicy", "")
         self.writes.append(" ".join(filter(None, ("delete", *path.rsplit("/", 2)[1:], how))))
+        if path.startswith(REVISIONS):
+            return Answer(200, self.objects.pop(path))
         self.end(path, how)
         return Answer(200, one)
 
@@ -128,6 +133,8 @@ class Cluster(moving.Cluster):
 
     def _may_go(self, name: str, one: Object) -> bool:
         is_ended = "deletionTimestamp" in one["metadata"]
+        if self.held_by_revisions and f"{REVISIONS}/{name}" in self.objects:
+            return False
         return is_ended and name not in self.never_gone and f"{VMIS}/{name}" not in self.objects
 
     def _collect(self, path: str, gone: Object) -> None:
@@ -199,6 +206,18 @@ def test_what_was_asked_for_is_on_the_vm_until_it_is_gone(run: Run, how: Object,
     left = run.cluster.objects[f"{VMS}/db"]
     assert left["metadata"]["annotations"] == {RUN_STRATEGY_BEFORE: asked}
     assert restorable({**left, "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine"}) == before
+
+
+def test_its_revisions_go_as_soon_as_it_does_or_it_never_would(run: Run) -> None:
+    for name in ("db", "other"):
+        run.cluster.add_machine(name)
+        owners = [owner("VirtualMachine", name, "kubevirt.io/v1", f"vm-{name}")]
+        run.cluster._store(f"{REVISIONS}/{name}", {"metadata": meta(name, uid=f"r-{name}", ownerReferences=owners)})
+        run.cluster._store(f"{REVISIONS}/set-{name}", {"metadata": meta(f"set-{name}", uid=f"s-{name}")})
+    run.cluster.held_by_revisions = True
+    run("db")
+    assert run.cluster.writes[-2:] == ["delete virtualmachines db Orphan", "delete controllerrevisions db"]
+    assert run.cluster.names(REVISIONS) == ["other", "set-db", "set-other"]
 
 
 def test_one_that_is_stopped_is_only_deleted(run: Run) -> None:

@@ -534,6 +534,7 @@ def test_every_golden_text_is_of_a_page() -> None:
     names = {f"status-{name}" for name in STATUS} | {f"upgrade-{name}" for name in UPGRADE}
     names |= {f"strategy-{name}" for name in STRATEGY}
     names |= {path.stem for path in GOLDEN.glob("workloads-*")}  # test_workload_run.py
+    names |= {path.stem for path in GOLDEN.glob("removal-*")}  # test_remove.py
     assert {path.stem for path in GOLDEN.glob("*.txt")} == names
     assert {path.name for path in GOLDEN.glob("*.md")} == {f"upgrade-{name}.md" for name in DOCUMENTS}
 

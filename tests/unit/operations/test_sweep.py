@@ -182,7 +182,8 @@ def discovery(path: str) -> Object | None:
         case "/apis":
             return {
                 "groups": [
-                    {"name": name, "preferredVersion": {"version": version}, "versions": []} for name, version in groups
+                    {"name": name, "preferredVersion": {"version": version}, "versions": [{"version": version}]}
+                    for name, version in groups
                 ]
             }
     _slash, _root, version = path.partition("/apis/" if path.startswith("/apis/") else "/api/")
@@ -280,6 +281,21 @@ def test_check_mode_only_looks(world: World) -> None:
     [found] = leftovers_of(world.api(check_mode=True), "kubevirt").removable
     assert (found.object, found.action) == ("Secret kubevirt/kubevirt-ca", "delete-leftover")
     assert {one.partition(" ")[0] for one in world.asked} == {"GET"}
+
+
+def test_one_line_for_each_kind(world: World) -> None:
+    for number in range(5):
+        world.put("Secret", f"kubevirt/kubevirt-{number}-certs", MANAGED)
+    world.put("Deployment", "kubevirt/virt-api", MANAGED)
+    node(world)
+    lines: list[str] = []
+    Sweep(world.api(), world.clock, "kubevirt", lines.append).run(leftovers_of(world.api(), "kubevirt"))
+    secrets = ", ".join(f"kubevirt/kubevirt-{number}-certs" for number in range(3))
+    assert lines == [
+        "deletes Deployment kubevirt/virt-api",
+        f"deletes Secret {secrets} and 2 more",
+        "cleans Node worker",
+    ]
 
 
 def test_what_was_made_anew_ends_all_deletions(world: World) -> None:
