@@ -16,15 +16,12 @@ import pytest
 
 from tests.support.kubevirt import FROM, KUBEVIRT, TO, wait_until
 from tests.support.lab import Json, Lab, lab, mutating, worker_name
-from tests.support.leftover_search import leftovers
-from tests.support.removal import Removal, phrase_of
+from tests.support.removal import Removal, phrase_of, traces
 
 pytestmark = pytest.mark.full
 
 NAME = worker_name("remove")
 VMS = ("vm-1", "vm-2")
-STAYS = ("Namespace kubevirt",)
-"""It goes only where that is asked for."""
 
 
 @pytest.fixture(params=[TO, FROM], scope="module")
@@ -65,7 +62,7 @@ def test_a_kubevirt_without_vms_goes_with_its_namespace(removal: Removal) -> Non
     print(done.message, done.data.get("findings"))
     assert (done.code, done.data["changed"]) == (0, True), done.message
     assert (done.data["actions"], done.data["diff"]) == (predicted.data["actions"], predicted.data["diff"])
-    assert (done.data["left"], leftovers(cluster)) == ([], [])
+    assert (done.data["left"], traces(cluster, but=())) == ([], [])
     assert_nothing_is_left_to_do(removal)
 
 
@@ -92,7 +89,7 @@ def test_vms_stay_until_the_phrase_and_come_back_with_their_disks(removal: Remov
     print(done.message, done.data.get("findings"))
     assert done.code == 0, done.message
     assert (done.data["actions"], done.data["diff"]) == (predicted.data["actions"], predicted.data["diff"])
-    assert (done.data["left"], leftovers(cluster, but=STAYS)) == ([], [])
+    assert (done.data["left"], traces(cluster)) == ([], [])
     assert claims(cluster) == disks
     assert {one["claim"].partition("/")[2] for one in done.data["kept"]} == {*disks}
     assert_nothing_is_left_to_do(removal)

@@ -19,15 +19,12 @@ import pytest
 
 from tests.support.kubevirt import KUBEVIRT, TO
 from tests.support.lab import Json, Lab, Result, lab, mutating, worker_name
-from tests.support.leftover_search import leftovers
-from tests.support.removal import Reached, Removal, has_backup, phrase_of, repaired, wrote
+from tests.support.removal import Reached, Removal, has_backup, phrase_of, repaired, traces, wrote
 from tests.support.removal_outcomes import STARTS, Outcome, Run, Start, save
 
 pytestmark = pytest.mark.full
 
 NAME = worker_name("remove-broken")
-STAYS = ("Namespace kubevirt",)
-"""It is not asked for that the namespace goes."""
 
 
 class Bench:
@@ -77,7 +74,7 @@ def test_kubevirt_is_removed_from(start: Start, bench: Bench, tmp_path: Path) ->
         claims = claims_of(cluster)
         start.make(cluster)
         PLAYS[start.play](Removal(cluster, tmp_path, start.release), start, outcome)
-        outcome.left = [f"{one.kind} {one.name} ({one.why})" for one in leftovers(cluster, but=STAYS)]
+        outcome.left = traces(cluster)
         if outcome.left:
             outcome.wrong.append(f"left: {outcome.left}")
         if claims_of(cluster) != claims:

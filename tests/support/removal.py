@@ -17,10 +17,14 @@ from pathlib import Path
 
 from tests.support.killing import kill_when
 from tests.support.lab import COLLECTIONS, ROOT, Json, Lab, Result, lab
+from tests.support.leftover_search import leftovers
 
 MODULE = "kubevirt_remove"
 UNARMED = {"remove.workloads-exist", "remove.confirmation-differs"}
-PHRASE = re.compile(r"confirm: '([^']+)'")
+PHRASE = re.compile(r"""confirm: ["']([^"']+)["']""")
+STAYS = ("Namespace kubevirt", "ConfigMap kubevirt/kube-root-ca.crt", "ServiceAccount kubevirt/default")
+"""The namespace, which goes only where that is asked for, and what Kubernetes puts into every namespace."""
+ONLY_DEVICES = re.compile(r"(devices\.kubevirt\.io/[\w-]+(, )?)+")
 LIMITS: Json = {"wait_timeout": 1200, "stall_timeout": 150, "vm_stop_timeout": 120}
 """Seconds: long enough for a lab that is busy, and short enough for what never ends."""
 LONGEST = 1800
@@ -97,6 +101,18 @@ def repaired(done: Result) -> Iterator[str]:
     for action in done.data.get("actions", []):
         if action["action"] == "repair":
             yield f"{action['object']}: {action['reason']}"
+
+
+def traces(cluster: Lab, *, but: t.Collection[str] = STAYS) -> list[str]:
+    """What says kubevirt in the cluster, but for what has to stay.
+
+    A node tells of devices until its kubelet is started again, which is not ours to do. A disk says by which VM it was made.
+    """
+    return [
+        f"{one.kind} {one.name} ({one.why})"
+        for one in leftovers(cluster, but=but)
+        if one.kind != "DataVolume" and not ONLY_DEVICES.fullmatch(one.why)
+    ]
 
 
 # The steps that a run can be killed in

@@ -63,7 +63,6 @@ class Start:
 LET_GO = "the other tool lets go"
 STARTS = (
     Start("operator deleted first", broken.operator_deleted_first),
-    Start("operator deleted first, 1.7", broken.operator_deleted_first, release=FROM),
     Start("namespace deleted first", broken.namespace_deleted_first),
     Start("everything deleted at once", broken.everything_deleted_at_once),
     Start("dangling webhooks", broken.webhooks_left),
@@ -74,16 +73,9 @@ STARTS = (
     Start("VM finalizers stuck", broken.vm_finalizers_stuck),
     Start("VMI on a lost node", broken.vmi_on_a_lost_node, broken.lost_node_is_back, "the node answers again"),
     Start("foreign finalizer", broken.foreign_finalizer, broken.foreign_finalizer_lets_go, LET_GO),
-    Start(
-        "foreign finalizer while deleting",
-        broken.foreign_finalizer_while_deleting,
-        broken.instancetype_is_let_go,
-        LET_GO,
-    ),
     Start("strategy Job failing", broken.strategy_job_failing),
     Start("phase Deploying", broken.phase_deploying, vms=0),
     Start("CRD deleted by hand", broken.crd_deleted_by_hand),
-    Start("CRD missing", broken.crd_missing),
     Start(
         "half-done earlier run",
         broken.nothing_wrong,
@@ -91,6 +83,14 @@ STARTS = (
         words="The run before was killed by SIGKILL: at the backup, and after the first write of each step that writes.",
     ),
     Start("two removals at once", broken.nothing_wrong, play="twice", words="Two runs begin at the same moment."),
+    Start(
+        "foreign finalizer while deleting",
+        broken.foreign_finalizer_while_deleting,
+        broken.instancetype_is_let_go,
+        LET_GO,
+    ),
+    Start("CRD missing", broken.crd_missing),
+    Start("operator deleted first, 1.7", broken.operator_deleted_first, release=FROM),
 )
 
 
