@@ -66,7 +66,8 @@ def workloads_exist(facts: Facts, belongings: Belongings) -> Finding:
         object=f"Cluster {facts.cluster.endpoint}",
         cause=f"People have {in_words(belongings)} here. All of that goes with KubeVirt; with disks: keep the disks stay.",
         evidence=listed([*belongings.vms, *belongings.standalone_vmis], most=10),
-        fix=f"Look at the inventory. If all of it may go, run the same again with confirm: '{phrase}' (of the playbook, kubevirt_confirm).",
+        fix=f"Look at the inventory. If all of it may go, run the same again with confirm: '{phrase}' (the playbook with "
+        f"-e '{{kubevirt_confirm: {phrase}}}').",
     )
 
 
