@@ -18,6 +18,7 @@ from tests.support.kubevirt import FROM, TO, wait_until
 from tests.support.lab import Lab, lab, worker_name
 from tests.support.vms import (
     evictions,
+    have_no_pod,
     is_held,
     make_old,
     methods,
@@ -129,11 +130,15 @@ def assert_in_batches(cluster: Lab, position: int) -> None:
 
 def assert_evicted_ones(cluster: Lab, before: dict[str, str]) -> None:
     """Those that cannot be migrated: restarted, down, gone or refused, as their run and eviction strategies say."""
-    down = STAYS_DOWN | IS_GONE
-    wait_until(lambda: not any(vms(cluster)[name].pods for name in down if name in vms(cluster)), 300)
+    wait_until(lambda: have_no_pod(cluster, STAYS_DOWN | IS_GONE), 300)
     after = {name: vm for name, vm in vms(cluster).items() if name in NOT_MIGRATABLE}
     assert {name for name, vm in after.items() if vm.phase == "Running"} == REFUSES | RESTARTS
     assert {name for name, vm in after.items() if vm.uid != before[name]} == RESTARTS
+
+
+def assert_same_instances(cluster: Lab, before: dict[str, str]) -> None:
+    after = uids(cluster)
+    assert {name for name in MIGRATABLE if after.get(name) != before[name]} == set()
 
 
 def test_live_migrate(cluster: Lab) -> None:
@@ -164,7 +169,7 @@ def test_both(cluster: Lab) -> None:
     assert_evicted_ones(cluster, before)
     assert on_new_launcher(cluster) == MOVES | EXTERNAL | RESTARTS
     assert old_ones(cluster) >= FAILS | REFUSES
-    assert {name for name in MIGRATABLE if vms(cluster)[name].uid != before[name]} == set()
+    assert_same_instances(cluster, before)
     assert evicted(cluster, position) == RESTARTS | STAYS_DOWN | IS_GONE
     assert not (evicted(cluster, position) | refused(cluster, position)) & MIGRATABLE
     assert_in_batches(cluster, position)
@@ -181,7 +186,7 @@ def test_evict(cluster: Lab) -> None:
     assert_evicted_ones(cluster, before)
     assert on_new_launcher(cluster) == MOVES | RESTARTS
     assert old_ones(cluster) >= FAILS | REFUSES | EXTERNAL
-    assert {name for name in MIGRATABLE if vms(cluster)[name].uid != before[name]} == set()
+    assert_same_instances(cluster, before)
     assert evicted(cluster, position) == RESTARTS | STAYS_DOWN | IS_GONE
     assert refused(cluster, position) >= REFUSES | EXTERNAL
     marked = {vmi["metadata"]["name"] for vmi in cluster.get("vmi")["items"] if vmi["status"].get("evacuationNodeName")}

@@ -31,6 +31,7 @@ from tests.support.lab import (
 from tests.support.vms import (
     create_mixed,
     evictions,
+    have_no_pod,
     is_held,
     make_old,
     methods,
@@ -120,7 +121,7 @@ def test_who_is_evicted_comes_back_or_not_as_was_said(cluster: Lab, before: dict
 
     down = LEFT_DOWN | DESTROYED
     wait_until(lambda: on_new_launcher(cluster) == MIGRATED | RESTARTED, 300)
-    wait_until(lambda: not any(vms(cluster)[name].pods for name in down if name in vms(cluster)), 300)
+    wait_until(lambda: have_no_pod(cluster, down), 300)
     after = vms(cluster)
     print({name: (vm.phase, vm.launcher, vm.uid == before[name]) for name, vm in after.items()})
     assert {name for name, vm in after.items() if vm.uid != before[name]} == RESTARTED

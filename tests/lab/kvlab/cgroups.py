@@ -11,6 +11,9 @@ from pathlib import Path
 
 from kvlab.lab import Lab
 
+CPU_SHARES = 8192
+"""All pods of a lab share one cgroup. With the weight of a single task (1024) their probes fail on a machine that is busy."""
+
 
 def hierarchies(mounts: str | None = None) -> list[Path]:
     """The mount points of all cgroup hierarchies (several with cgroup v1, one with v2)."""
@@ -33,6 +36,8 @@ def create(lab: Lab) -> None:
         for setting in ("cpuset.cpus", "cpuset.mems"):
             if (hierarchy / setting).exists():
                 (own / setting).write_text((hierarchy / setting).read_text())
+        if (own / "cpu.shares").exists():
+            (own / "cpu.shares").write_text(str(CPU_SHARES))
     (tracking() / lab.cgroup / "processes").mkdir(exist_ok=True)
 
 
