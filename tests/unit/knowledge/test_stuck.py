@@ -465,7 +465,7 @@ CASES: dict[str, tuple[Scene, list[tuple[str, str]], list[tuple[str, str, str]]]
             held=(held_kubevirt(),),
             webhooks=(),
         ),
-        [("remove.virt-api-gone", "Deployment kubevirt/virt-api")],
+        [],
         [],
     ),
 }
