@@ -37,6 +37,7 @@ KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
 OPERATOR = ("deployment", "virt-operator", "-n", "kubevirt")
 VALIDATOR = "virt-operator-validator"
 VMS = "virtualmachines.kubevirt.io"
+VM_ITSELF = (VMS, "one", "-n", "default")
 OWN, FOREIGN = "kubevirt.io/virtualMachineControllerFinalize", "virtualization.example.com/keep"
 LATER = timedelta(minutes=2)
 
@@ -154,7 +155,7 @@ def removal(bare_world: World) -> Iterator[Removal]:
     lab = bare_world.lab
     lab.kubectl("delete", "validatingwebhookconfiguration", VALIDATOR, "--ignore-not-found")
     lab.kubectl("delete", "apiservice", API_SERVICE["metadata"]["name"], "--ignore-not-found")
-    for what in (KUBEVIRT, ("vm", "one", "-n", "default")):
+    for what in (KUBEVIRT, VM_ITSELF):
         lab.kubectl("patch", *what, "--type=merge", "-p", json.dumps({"metadata": {"finalizers": None}}), check=False)
     lab.kubectl("delete", "crd", VMS, "--ignore-not-found")
     bare_world.remove()
@@ -211,7 +212,7 @@ def test_the_object_that_blocks_a_crd_is_named_and_only_kubevirts_finalizer_is_t
     removal.delete_for_ever()
     removal.lab.kubectl("delete", "crd", VMS, "--wait=false")
     removal.until(lambda: "InstanceDeletion" in removal.lab.kubectl("get", "crd", VMS, "-o", "json"))
-    removal.until(lambda: bool(removal.lab.get("vm", "one", "-n", "default")["metadata"].get("deletionTimestamp")))
+    removal.until(lambda: bool(removal.lab.get(*VM_ITSELF)["metadata"].get("deletionTimestamp")))
 
     scene = removal.scene()
     found = {one.id: one for one in blockage_findings(scene)}
@@ -224,10 +225,10 @@ def test_the_object_that_blocks_a_crd_is_named_and_only_kubevirts_finalizer_is_t
     assert [(one.object, one.finalizers) for one in those] == [("VirtualMachine default/one", (OWN,))]
     assert removal.repair().cure([replace(those[0], uid="of-another-one")]) == []
     assert removal.repair().cure(those) == those
-    assert removal.lab.get("vm", "one", "-n", "default")["metadata"]["finalizers"] == [FOREIGN]
+    assert removal.lab.get(*VM_ITSELF)["metadata"]["finalizers"] == [FOREIGN]
     assert removal.repair().cure(those) == []
 
-    removal.world.patch(("vm", "one", "-n", "default"), {"metadata": {"finalizers": None}})
+    removal.world.patch(VM_ITSELF, {"metadata": {"finalizers": None}})
     removal.until(lambda: not removal.exists("crd", VMS))
 
 

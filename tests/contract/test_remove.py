@@ -19,6 +19,7 @@ import yaml
 from tests.contract.conftest import World
 from tests.contract.test_lock import module_started
 from tests.contract.test_strategy import KINDS, crd, vm
+from tests.contract.test_workload_update import is_rolled_out
 from tests.support.kubevirt import wait_until
 from tests.support.lab import Json, Result, mutating
 from tests.support.leftover_search import leftovers
@@ -83,6 +84,7 @@ def installed(bare_world: World) -> Iterator[World]:
         world.lab.wait_for("Established", f"crd/{plural}.kubevirt.io")
     world.patch(KUBEVIRT, {"metadata": {"finalizers": [FINALIZER]}})
     world.lab.apply(web_hook(), marked_node())
+    is_rolled_out(world, "Deployment", "virt-operator")
     yield world
     if world.lab.succeeds("get", *KUBEVIRT):
         world.patch(KUBEVIRT, {"metadata": {"finalizers": None}})

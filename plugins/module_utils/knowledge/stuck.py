@@ -196,7 +196,8 @@ def _failed_jobs(scene: Scene) -> list[Object]:
 
 
 def _about_virt_api(scene: Scene) -> Iterator[Finding]:
-    is_needed = scene.held or any(part_behind(one) == API for one in scene.webhooks)
+    is_asked = any(part_behind(one) == API for one in scene.webhooks)
+    is_needed = is_asked or any(one.object["kind"] != "KubeVirt" for one in scene.held)
     is_missing = scene.namespace is not None and scene.health(API) in ("gone", "unable")
     if not is_missing or not is_needed or scene.operator_is_clearing:
         return

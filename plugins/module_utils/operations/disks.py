@@ -183,7 +183,7 @@ class KeepDisks:
         """Take ``names`` through their steps until they are gone."""
         waiting, total = deque(sorted(names)), len(names)
         leaving: dict[str, _Leaving] = {}
-        told = self._clock.now()
+        told, line = self._clock.now(), ""
         while leaving or (waiting and not self._findings):
             there = {_key(one): one for one in picture.objects(source)}
             vmis = {_key(one): one for one in picture.objects("vmis")}
@@ -195,8 +195,10 @@ class KeepDisks:
                 if self._is_done(name, one, there.get(name), vmis.get(name), step):
                     del leaving[name]
             if self._clock.now() - told >= GAP:
-                told, gone = self._clock.now(), total - len(waiting) - len(leaving)
-                self._report(picture.trouble or f"{gone} of {total} {words} gone, {len(leaving)} on their way")
+                told, before, gone = self._clock.now(), line, total - len(waiting) - len(leaving)
+                line = picture.trouble or f"{gone} of {total} {words} gone, on their way: {listed(leaving, 3)}"
+                if line != before:
+                    self._report(line)
             if leaving:
                 picture.changed(LOOK_AGAIN)
         if self._findings:
@@ -236,7 +238,6 @@ class KeepDisks:
                 if "orphan" not in seen["metadata"].get("finalizers", ()):
                     self._free_claims(leaving)
                 self._delete_revisions(leaving)
-                leaving.is_freed = True
         elif vmi is not None or not is_halted(seen):
             self._ask_to_stop(leaving, seen)
         elif not leaving.is_deleted:
@@ -264,6 +265,7 @@ class KeepDisks:
         for revision in self._survey.revisions_of(leaving.uid):
             with contextlib.suppress(NotFound):
                 self._delete(revision.path, revision.uid)
+        leaving.is_freed = True
 
     def _note_deletion(self, leaving: _Leaving) -> None:
         if not leaving.is_deleted:
@@ -289,6 +291,7 @@ class KeepDisks:
             version = vm["metadata"]["resourceVersion"]
             self._delete(path, leaving.uid, propagation="Orphan", resource_version=version)
             self._note_deletion(leaving)
+            self._delete_revisions(leaving)
 
     def _delete(self, path: str, uid: str, *, propagation: str = "", resource_version: str = "") -> None:
         self._api.delete(path, uid=uid, propagation=propagation, resource_version=resource_version)
@@ -336,8 +339,8 @@ def _why(leaving: _Leaving, seen: Json, vmi: Json | None) -> str:
         held = listed(seen["metadata"].get("finalizers") or ())
         if held == "orphan":
             return (
-                "it is being deleted, and the garbage collector has not taken it out of all that it owns; the log of "
-                "kube-controller-manager says why"
+                "it is being deleted, and the garbage collector has not taken it out of all that it owns; it tries again "
+                "within 17 minutes, and the log of kube-controller-manager says what it could not do"
             )
         return f"it is being deleted and not gone, held by {held or 'nothing that can be seen'}"
     if not is_halted(seen):

@@ -17,6 +17,7 @@ from ..cluster.clock import Clock
 from ..cluster.errors import ClusterError, NotFound
 from ..cluster.interruption import HOW_TO_GO_ON, Interrupted
 from ..cluster.watch import Picture
+from ..knowledge.blockage_scene import Scene
 from ..knowledge.conditions import State, state_of
 from ..knowledge.findings import Finding, blocking
 from ..knowledge.stuck import allowed, blockage_findings, cures
@@ -27,6 +28,7 @@ from .blockage import scene_of_removal
 from .disks import KeepDisks
 from .observe import observe
 from .outcome import Outcome, Report, listed, phase, told
+from .removal_facts import facts_of_the_rest
 from .removal_plan import Seen, Wish, diff_of, repair_step
 from .removal_wait import DeletionJudge, sources
 from .repair import Repair
@@ -202,16 +204,18 @@ class RemovalRun:
 
     def _repaired(self) -> bool:
         """Mend what gets in the way now, as far as that is allowed; whether there was anything."""
-        scene = scene_of_removal(self._api, self._facts, self._clock.utc())
-        cured = self._repair.cure(allowed(cures(scene), self._params["repair"]))
+        cured = self._repair.cure(allowed(cures(self._scene()), self._params["repair"]))
         self._done += map(repair_step, cured)
         return bool(cured)
 
     def _give_up(self, cause: str, missing: Sequence[str]) -> t.NoReturn:
-        scene = scene_of_removal(self._api, self._facts, self._clock.utc())
-        raise Stopped(
-            *blockage_findings(scene, self._params["repair"]), removal_findings.stalled(self._facts, cause, missing)
-        )
+        found = blockage_findings(self._scene(), self._params["repair"])
+        raise Stopped(*found, removal_findings.stalled(self._facts, cause, missing))
+
+    def _scene(self) -> Scene:
+        """What holds the deletion now, which has begun since the facts of the plan were read."""
+        now = facts_of_the_rest(self._api, self._facts.cluster, self._facts.kubevirt_namespace)
+        return scene_of_removal(self._api, now, self._clock.utc())
 
     def _clear(self, _steps: Sequence[Step]) -> None:
         if self._facts.kubevirt is None:  # nobody has asked again so far

@@ -22,10 +22,11 @@ from .belongings import belongings_of
 from .blockage import scene_of_removal
 from .given_files import MANIFEST_OPTIONS
 from .lock import Lock, remove_left_lock, this_run
-from .observe import Cluster, Facts, cluster_of, crd_of_kubevirts, observe, wrong_cluster
+from .observe import Cluster, Facts, cluster_of, wrong_cluster
 from .options import check_options
 from .outcome import InvalidOption, Outcome, Report, refusal
 from .pages import removal_page
+from .removal_facts import facts_of_the_rest
 from .removal_inventory import inventory_of
 from .removal_plan import Seen, Wish, diff_of, plan_of, writes
 from .removal_run import RemovalRun
@@ -52,8 +53,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "vm_stop_timeout": {"type": "int", "default": 300},
 }
 
-USUAL_HOME = "kubevirt"
-"""The namespace of kubevirt-operator.yaml."""
 LOCK_ELSEWHERE = "kube-system"
 """Where the Lease is when KubeVirt's namespace is gone, or takes nothing new any more because it is being deleted."""
 
@@ -132,7 +131,7 @@ def _locked_run(api: Api, before: Planned, params: Params, clock: Clock, report:
 def _planned(api: Api, cluster: Cluster, params: Params, clock: Clock) -> Planned:
     """The cluster as it is now, and what would be done to it."""
     wish = _wish(params)
-    facts = _facts(api, cluster, params["namespace"] or "")
+    facts = facts_of_the_rest(api, cluster, params["namespace"] or "")
     belongings = belongings_of(api, facts)
     scene = scene_of_removal(api, facts, clock.utc())
     seen = Seen(
@@ -179,32 +178,6 @@ def _outcome(seen: Seen, wish: Wish, findings: Sequence[Finding]) -> Outcome:
             "stays": [],
         },
     )
-
-
-def _facts(api: Api, cluster: Cluster, namespace: str) -> Facts:
-    """As ``observe``; where there is no KubeVirt object, with the namespace that its parts are in, or were."""
-    facts = observe(api, cluster)
-    if facts.kubevirts:
-        return facts
-    home = namespace or _home_of_the_operator(api) or USUAL_HOME
-    return replace(
-        facts,
-        home=home,
-        namespace=api.get_or_none(f"/api/v1/namespaces/{home}"),
-        operator=api.get_or_none(f"/apis/apps/v1/namespaces/{home}/deployments/virt-operator"),
-        crd=crd_of_kubevirts(api),
-    )
-
-
-def _home_of_the_operator(api: Api) -> str:
-    """Where a Deployment virt-operator is, or a namespace that kubevirt-operator.yaml made; empty where there is neither."""
-    for path, selector in (
-        ("/apis/apps/v1/deployments", "kubevirt.io=virt-operator"),
-        ("/api/v1/namespaces", "kubevirt.io"),
-    ):
-        for one in api.objects(path, label_selector=selector, metadata_only=True):
-            return str(one["metadata"].get("namespace") or one["metadata"]["name"])
-    return ""
 
 
 def _home_of_the_lock(facts: Facts) -> str:

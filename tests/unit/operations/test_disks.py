@@ -236,6 +236,15 @@ def test_so_many_at_once_and_no_more(run: Run) -> None:
     assert run.cluster.seconds < 60
 
 
+def test_it_is_told_how_far_it_is_and_what_it_waits_for_once_for_each_change(run: Run) -> None:
+    for name in ("a", "b"):
+        run.cluster.add_machine(name)
+        run.cluster.add_vmi(name)
+    run.cluster.stays_up = {"a"}
+    run.stopped("a", "b")
+    assert run.said == ["1 of 2 VMs gone, on their way: prod/a"]
+
+
 def test_what_makes_vms_goes_before_them_and_leaves_them(run: Run) -> None:
     run.cluster.add_machine("pool-0")
     pool = run.cluster.objects[f"{VMS}/pool-0"]["metadata"]

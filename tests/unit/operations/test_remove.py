@@ -59,12 +59,13 @@ class Cluster(World):
         self.put("Node", "one", {"kubevirt.io/schedulable": "true", "zone": "a"})
 
     def _page(self, path: str, query: dict[str, str]) -> Object:
-        """As the server of the sweep, and with the selectors of a label that has to be there, or to have one value."""
+        """As the server of the sweep, and with the selectors that are used here: ``key``, ``key=value`` and ``key in (a,b)``."""
         page = super()._page(path, query)
-        key, _equals, value = query.get("labelSelector", "").partition(",")[0].partition("=")
-        if key and " " not in key:
+        selector = query.get("labelSelector", "").replace(" in (", "=").rstrip(")")
+        key, _equals, values = selector.partition("=")
+        if key and "!" not in key:
             labels = [(one, one["metadata"]["labels"]) for one in page["items"]]
-            page["items"] = [one for one, has in labels if key in has and value in ("", has[key])]
+            page["items"] = [one for one, has in labels if key in has and (not values or has[key] in values.split(","))]
         return page
 
     def vm(self, name: str, *, runs: bool = False) -> Object:
