@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.install import install_sparingly
 from tests.support.kubevirt import FROM, KUBEVIRT, TO, wait_until
 from tests.support.lab import Json, Lab, lab, mutating, worker_name
 from tests.support.removal import Removal, phrase_of, traces
@@ -30,13 +31,9 @@ def removal(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     release: str = request.param
     lab("up", "--name", NAME, "--release", release)
     lab("cdi", "--name", NAME)
-    install(release)
+    install_sparingly(Lab.of(NAME), release)
     yield Removal(Lab.of(NAME), tmp_path_factory.mktemp("backups"), release)
     lab("down", "--name", NAME)
-
-
-def install(release: str) -> None:
-    lab("kubevirt", "install", release, "--how", "server-side", "--name", NAME)
 
 
 def claims(cluster: Lab) -> dict[str, tuple[str, str]]:
@@ -68,7 +65,7 @@ def test_a_kubevirt_without_vms_goes_with_its_namespace(removal: Removal) -> Non
 
 def test_vms_stay_until_the_phrase_and_come_back_with_their_disks(removal: Removal) -> None:
     cluster = removal.cluster
-    install(removal.release)
+    install_sparingly(cluster, removal.release)
     lab("vm", "create", str(len(VMS)), "--disk", "data-volume", "--name", NAME)
     disks = claims(cluster)
 
@@ -94,7 +91,7 @@ def test_vms_stay_until_the_phrase_and_come_back_with_their_disks(removal: Remov
     assert {one["claim"].partition("/")[2] for one in done.data["kept"]} == {*disks}
     assert_nothing_is_left_to_do(removal)
 
-    install(removal.release)
+    install_sparingly(cluster, removal.release)
     backup = Path(done.data["backup"]["path"])
     wait_until(lambda: restored(cluster, backup), 120)
     wait_until(lambda: states(cluster) == dict.fromkeys(VMS, "Running"), 300)

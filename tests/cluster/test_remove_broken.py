@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.install import install_sparingly
 from tests.support.kubevirt import KUBEVIRT, TO
 from tests.support.lab import Json, Lab, Result, lab, mutating, worker_name
 from tests.support.removal import Reached, Removal, has_backup, phrase_of, repaired, traces, wrote
@@ -50,7 +51,8 @@ class Bench:
         return self.cluster
 
     def install(self, release: str) -> None:
-        lab("kubevirt", "install", release, "--how", "server-side", "--name", NAME)
+        assert self.cluster
+        install_sparingly(self.cluster, release)
         self._installed = release
 
     def throw_away(self) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import yaml
 
+from tests.support.install import create_kubevirt, sparing_manifest
 from tests.support.kubevirt import KUBEVIRT, OPERATOR, wait_until
 from tests.support.lab import Json, Lab, lab
 
@@ -322,17 +323,15 @@ def phase_deploying(cluster: Lab) -> None:
     """
     release = installed_release(cluster)
     lab("kubevirt", "uninstall", "--name", cluster.name)
-    cluster.kubectl("apply", "--server-side", "-f", lab("manifest", release))
-    cluster.wait_for("Available", "deployment/virt-operator", "-n", NAMESPACE, seconds=600)
-    cr = yaml.safe_load(lab("cr"))
+    cluster.kubectl("apply", "--server-side", "-f", str(sparing_manifest(release)))
+    cluster.wait_for("Available", "deployment/virt-operator", "-n", NAMESPACE, seconds=900)
     image = {"name": "virt-api", "image": f"quay.io/kubevirt/virt-api:{MISSING}"}
     patch = json.dumps({"spec": {"template": {"spec": {"containers": [image]}}}})
     wrong = {"resourceType": "Deployment", "resourceName": "virt-api", "type": "strategic", "patch": patch}
-    cr["spec"]["customizeComponents"] = {"patches": [wrong]}
-    wait_until(lambda: cluster.succeeds("create", "-f", "-", stdin=yaml.safe_dump(cr)), SOON)
+    create_kubevirt(cluster, infra={"replicas": 1}, customizeComponents={"patches": [wrong]})
     reasons = ("pods", "-n", NAMESPACE, "-l", "kubevirt.io=virt-api", "-o")
     waiting = (*reasons, "jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}")
-    wait_until(lambda: "ImagePull" in cluster.kubectl("get", *waiting), 2 * SOON)
+    wait_until(lambda: "ImagePull" in cluster.kubectl("get", *waiting), 3 * SOON)
     assert_stays(lambda: cluster.get(*KUBEVIRT)["status"]["phase"] == "Deploying")
 
 

@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.install import sparing_manifest
 from tests.support.killing import kill_when
-from tests.support.lab import COLLECTIONS, ROOT, Json, Lab, Result, lab
+from tests.support.lab import COLLECTIONS, ROOT, Json, Lab, Result
 from tests.support.leftover_search import leftovers
 
 MODULE = "kubevirt_remove"
@@ -50,7 +51,7 @@ class Removal:
     def params(self, **options: t.Any) -> Json:
         return {
             "backup_dir": str(self.backups),
-            "manifest": lab("manifest", self.release),
+            "manifest": str(sparing_manifest(self.release)),
             **LIMITS,
             **self.options,
             **options,
