@@ -287,7 +287,7 @@ kept:
       description: Whose it was, as namespace/name.
       type: str
     claim:
-      description: The PersistentVolumeClaim, in the same namespace.
+      description: The PersistentVolumeClaim, as namespace/name.
       type: str
     uid:
       description: Its UID.

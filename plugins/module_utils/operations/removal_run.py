@@ -25,7 +25,7 @@ from . import removal_findings
 from .backup import back_up
 from .belongings import Belongings, belongings_of, kubevirt_resources
 from .blockage import scene_of_removal
-from .disks import KeepDisks
+from .disks import KeepDisks, Kept
 from .observe import observe
 from .outcome import Outcome, Report, listed, phase, told
 from .removal_facts import facts_of_the_rest
@@ -160,7 +160,7 @@ class RemovalRun:
         try:
             self._keep_disks.run(held.vms, held.standalone_vmis)
         finally:
-            self._outcome.extra["kept"] = [asdict(one) for one in self._keep_disks.kept]
+            self._outcome.extra["kept"] = [{**asdict(one), "claim": _claim(one)} for one in self._keep_disks.kept]
             self._deleted += [f"VM {name}" for name in self._keep_disks.gone]
 
     def _delete_kubevirt(self, _steps: Sequence[Step]) -> None:
@@ -260,12 +260,16 @@ class RemovalRun:
         else:
             lines.append(f"Deleted so far: {listed(self._removed, most=20) or 'nothing'}.")
         if self._keep_disks.kept:
-            lines.append(f"Disks that stay: {listed((one.claim for one in self._keep_disks.kept), most=20)}.")
+            lines.append(f"Disks that stay: {listed(map(_claim, self._keep_disks.kept), most=20)}.")
         backup = self._outcome.extra["backup"]
         if backup:
             lines.append(f"The backup is complete: {backup['path']}.")
         lines.append("To go on: do what is said above, then run the same again: it goes on from here.")
         return "\n".join(lines)
+
+
+def _claim(kept: Kept) -> str:
+    return f"{kept.vm.partition('/')[0]}/{kept.claim}"
 
 
 def _in_words(steps: Sequence[Step]) -> str:
