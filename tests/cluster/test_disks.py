@@ -188,14 +188,14 @@ def test_vms_go_and_come_back_with_their_disks(cluster: Lab, tmp_path: Path) -> 
     )
 
     assert findings_about_disks(api, facts) == []
-    keeping = KeepDisks(api, facts, Clock(), print, 300)
-    done = keeping.run([f"default/{name}" for name in ALL], [f"default/{name}" for name in without_vm])
+    vms, others = ([f"default/{name}" for name in names] for names in (ALL, without_vm))
+    done = KeepDisks(api, facts, Clock(), print, 300).run(vms, others)
     assert {one.claim: (one.uid, one.volume) for one in done} == disks
     assert claims(cluster) == disks
     assert owners(cluster, "datavolume") == {name: [] for name in WITH_DISKS}
     assert (phases(cluster), cluster.get("vmi")["items"]) == ({}, [])
     assert cluster.get("vmpool,vmirs")["items"] == [], "nothing makes VMs again"
-    assert keeping.run([f"default/{name}" for name in ALL]) == [], "nothing is left to do"
+    assert KeepDisks(api, facts, Clock(), print, 300).run(vms, others) == [], "nothing is left to do"
 
     lab("kubevirt", "uninstall", "--name", NAME)
     assert claims(cluster) == disks
