@@ -316,6 +316,13 @@ def strategy_job_failing(cluster: Lab) -> None:
     assert_stays(lambda: is_being_deleted(cluster, *KUBEVIRT), 2 * STILL)
 
 
+def strategy_job_can_pull(cluster: Lab) -> None:
+    """What a person does about it: the version is named that was installed, and the Job goes, so that virt-operator makes a new one."""
+    change = '[{"op": "remove", "path": "/spec/imageTag"}]'
+    wait_until(lambda: cluster.succeeds("patch", *KUBEVIRT, "--type=json", "-p", change))
+    cluster.kubectl("delete", "job", "-n", NAMESPACE, "-l", "kubevirt.io/install-strategy")
+
+
 def phase_deploying(cluster: Lab) -> None:
     """KubeVirt was installed anew, and as an image is missing it never gets further than Deploying: #2961, #5572.
 

@@ -73,7 +73,12 @@ STARTS = (
     Start("VM finalizers stuck", broken.vm_finalizers_stuck),
     Start("VMI on a lost node", broken.vmi_on_a_lost_node, broken.lost_node_is_back, "the node answers again"),
     Start("foreign finalizer", broken.foreign_finalizer, broken.foreign_finalizer_lets_go, LET_GO),
-    Start("strategy Job failing", broken.strategy_job_failing),
+    Start(
+        "strategy Job failing",
+        broken.strategy_job_failing,
+        broken.strategy_job_can_pull,
+        "the right imageTag is named and the Job deleted",
+    ),
     Start("phase Deploying", broken.phase_deploying, vms=0),
     Start("CRD deleted by hand", broken.crd_deleted_by_hand),
     Start(

@@ -15,6 +15,9 @@ does ("data: field is immutable"), and the VM would never go. The backup has tho
 What makes VMs is deleted before them, with Orphan as well: a pool would make a new VM for each that goes, with new disks, and a
 replica set a new VirtualMachineInstance. Theirs are then like any other.
 
+Where virt-controller is gone for good nobody stops a VM. It is then deleted as it runs, if the user allows that, and after it its
+VirtualMachineInstance: Kubernetes ends the pod. Both are held by finalizers of virt-controller's, which the caller takes away.
+
 Nothing is remembered between runs. What is decided follows from what is there, so that a run goes on where a killed one ended.
 """
 
@@ -43,6 +46,9 @@ LOOK_AGAIN = 1.0
 """Seconds after which the clocks are read again although nothing changed."""
 GAP = 10.0
 """Seconds between two lines about the progress."""
+
+UNBLOCK_EVERY = 10.0
+"""Seconds between two looks at what holds the VMs that nobody stops."""
 
 MAKERS = (("pool.kubevirt.io", "virtualmachinepools"), ("kubevirt.io", "virtualmachineinstancereplicasets"))
 
@@ -123,9 +129,17 @@ class KeepDisks:
         self._report = report
         self._stop_timeout = stop_timeout
         self._findings: list[Finding] = []
+        self._unblock: Callable[[], object] | None = None
 
-    def run(self, vms: Collection[str], vmis: Collection[str] = ()) -> list[Kept]:
+    def run(
+        self, vms: Collection[str], vmis: Collection[str] = (), unblock: Callable[[], object] | None = None
+    ) -> list[Kept]:
         """Take away these VMs, and these VMIs that have none, namespace/name.
+
+        Args:
+            vms: The VMs.
+            vmis: The VMIs.
+            unblock: Takes away what holds them, where nobody stops them any more; None where virt-controller is at work.
 
         Raises:
             Stopped: One of them does not go, or a disk does not stay. No further one was begun then.
@@ -134,6 +148,7 @@ class KeepDisks:
         if not vms and not vmis:
             return []
         self._survey = Survey(self._api, self._facts)
+        self._unblock = unblock
         with Picture(self._api, self._sources()) as picture:
             there = [one for one in picture.objects("vms") if _key(one) in vms]
             there += [one for one in picture.objects("vmis") if _key(one) in vmis]
@@ -142,6 +157,8 @@ class KeepDisks:
                 raise Stopped(*against)
             self._end_makers()
             self._empty(picture, "vms", "VMs", vms, self._step_of_a_vm)
+            if unblock:
+                vmis = {*vmis, *(_key(one) for one in picture.objects("vmis") if _key(one) in vms)}
             self._empty(picture, "vmis", "VMs without a VirtualMachine", vmis, self._step_of_a_vmi)
         return self.kept
 
@@ -183,7 +200,7 @@ class KeepDisks:
         """Take ``names`` through their steps until they are gone."""
         waiting, total = deque(sorted(names)), len(names)
         leaving: dict[str, _Leaving] = {}
-        told, line = self._clock.now(), ""
+        told, line, unblocked = self._clock.now(), "", self._clock.now()
         while leaving or (waiting and not self._findings):
             there = {_key(one): one for one in picture.objects(source)}
             vmis = {_key(one): one for one in picture.objects("vmis")}
@@ -199,6 +216,9 @@ class KeepDisks:
                 line = picture.trouble or f"{gone} of {total} {words} gone, on their way: {listed(leaving, 3)}"
                 if line != before:
                     self._report(line)
+            if leaving and self._unblock and self._clock.now() - unblocked >= UNBLOCK_EVERY:
+                self._unblock()
+                unblocked = self._clock.now()
             if leaving:
                 picture.changed(LOOK_AGAIN)
         if self._findings:
@@ -238,6 +258,9 @@ class KeepDisks:
                 if "orphan" not in seen["metadata"].get("finalizers", ()):
                     self._free_claims(leaving)
                 self._delete_revisions(leaving)
+        elif self._unblock:
+            self._delete(self._path("virtualmachines", seen), leaving.uid, propagation="Orphan")
+            self._note_deletion(leaving)
         elif vmi is not None or not is_halted(seen):
             self._ask_to_stop(leaving, seen)
         elif not leaving.is_deleted:
@@ -302,13 +325,15 @@ class KeepDisks:
         return f"{self._facts.api}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}"
 
     def _account_for(self, name: str, leaving: _Leaving) -> None:
-        self.gone.append(name)
+        if name not in self.gone:  # the VMI of a VM that nobody stopped
+            self.gone.append(name)
         for claim in leaving.claims:
             wrong = what_became_of(self._api, claim, leaving.uid)
             if wrong:
                 self._findings.append(_lost(name, claim, wrong))
             elif claim.kind == "PersistentVolumeClaim":
-                self.kept.append(Kept(name, claim.name, claim.uid, claim.volume))
+                kept = Kept(name, claim.name, claim.uid, claim.volume)
+                self.kept += [kept] if kept not in self.kept else []
 
 
 def _kept_of_a_machine(live: Json) -> Json:

@@ -145,6 +145,18 @@ def vms_first(facts: Facts, belongings: Belongings, *, keep_disks: bool) -> list
     ]
 
 
+def nobody_stops_vms(facts: Facts, belongings: Belongings) -> Finding:
+    """That virt-controller is gone for good while there are VMs."""
+    return finding(
+        "remove.stuck-controller-gone",
+        object=f"Deployment {facts.kubevirt_namespace}/virt-controller",
+        cause="It does not run, and nobody brings it back, so nobody stops a VM and lets go of it.",
+        evidence=listed([*belongings.vms, *belongings.standalone_vmis]),
+        fix="Install KubeVirt of the same version again, with its KubeVirt object, and then run this again. If that cannot be: repair: "
+        "finalizers takes the VMs away as they run, with their disks kept; Kubernetes ends their pods.",
+    )
+
+
 def stalled(facts: Facts, cause: str, waiting: Sequence[str]) -> Finding:
     """That the deletion does not come to its end."""
     return finding(

@@ -48,6 +48,7 @@ class Seen:
 
     Attributes:
         cures: What stands in the way and may be mended.
+        nobody_stops_vms: virt-controller is gone for good, and VMs may go without it.
         foreign: What lives in KubeVirt's namespace and is not KubeVirt's, so that the namespace stays.
     """
 
@@ -56,6 +57,7 @@ class Seen:
     leftovers: Leftovers
     cures: tuple[Cure, ...] = ()
     foreign: tuple[str, ...] = ()
+    nobody_stops_vms: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -150,7 +152,7 @@ def _take_vms(seen: Seen) -> Iterator[Step]:
     for name in held.vms:
         namespace, _slash, short = name.partition("/")
         kept = listed(disks.get((namespace, f"{VMS.kind} {short}"), ()))
-        if name in runs:
+        if name in runs and not seen.nobody_stops_vms:
             yield Step("stop-vm", f"VM {name}", "so that its disks are at rest")
         yield Step("delete-vm", f"VM {name}", f"without its disks, which stay: {kept}" if kept else "it owns no disk")
     for name in held.standalone_vmis:

@@ -157,8 +157,12 @@ class RemovalRun:
 
     def _take_vms(self, _steps: Sequence[Step]) -> None:
         held = self._seen.belongings
+        unblock = self._repaired if self._seen.nobody_stops_vms else None
         try:
-            self._keep_disks.run(held.vms, held.standalone_vmis)
+            self._keep_disks.run(held.vms, held.standalone_vmis, unblock)
+        except Stopped as stopped:
+            found = blocking(blockage_findings(self._scene(), self._params["repair"]))
+            raise Stopped(*found, *stopped.findings, words=stopped.words) from stopped
         finally:
             self._outcome.extra["kept"] = [{**asdict(one), "claim": _claim(one)} for one in self._keep_disks.kept]
             self._deleted += [f"VM {name}" for name in self._keep_disks.gone]

@@ -14,6 +14,7 @@ from ..cluster.api import Api
 from ..cluster.clock import Clock
 from ..cluster.errors import ClusterError
 from ..knowledge import confirmation
+from ..knowledge.finalizers import CONTROLLER
 from ..knowledge.findings import Finding
 from ..knowledge.stuck import allowed, blockage_findings, cures
 from . import removal_findings
@@ -134,12 +135,15 @@ def _planned(api: Api, cluster: Cluster, params: Params, clock: Clock) -> Planne
     facts = facts_of_the_rest(api, cluster, params["namespace"] or "")
     belongings = belongings_of(api, facts)
     scene = scene_of_removal(api, facts, clock.utc())
+    has_vms = bool(belongings.vms or belongings.standalone_vmis)
+    is_without_controller = wish.keep_disks and has_vms and scene.is_lost(CONTROLLER)
     seen = Seen(
         facts,
         belongings,
         leftovers_of(api, facts.kubevirt_namespace),
         tuple(allowed(cures(scene), params["repair"])),
         tuple(_foreign(api, facts) if wish.remove_namespace else ()),
+        nobody_stops_vms=is_without_controller and params["repair"] == "finalizers",
     )
     steps = plan_of(seen, wish)
     against = [
@@ -148,6 +152,11 @@ def _planned(api: Api, cluster: Cluster, params: Params, clock: Clock) -> Planne
         *removal_findings.vms_first(facts, belongings, keep_disks=wish.keep_disks),
         *removal_findings.against_the_loss(facts, belongings, params["confirm"] or ""),
         *blockage_findings(scene, params["repair"]),
+        *(
+            [removal_findings.nobody_stops_vms(facts, belongings)]
+            if is_without_controller and not seen.nobody_stops_vms
+            else ()
+        ),
         *removal_findings.add_ons(facts),
         *sweep_findings(Proof(foreign=[*seen.foreign]), facts.kubevirt_namespace),
     ]

@@ -226,6 +226,26 @@ def test_one_that_is_stopped_is_only_deleted(run: Run) -> None:
     assert run.cluster.writes == ["delete virtualmachines db Orphan"]
 
 
+def test_where_nobody_stops_them_they_are_deleted_as_they_run_and_let_go(run: Run) -> None:
+    cluster = run.cluster
+    cluster.add_machine("db")
+    cluster.add_vmi("db", ownerReferences=[owner("VirtualMachine", "db", "kubevirt.io/v1", "vm-db")])
+    cluster.stays_up, cluster.never_gone = {"db"}, {"db"}
+
+    def unblock() -> None:
+        """The finalizers of all that is being deleted."""
+        if "deletionTimestamp" in cluster.objects.get(f"{VMS}/db", {"metadata": {}})["metadata"]:
+            cluster._collect(f"{VMS}/db", cluster.objects[f"{VMS}/db"])
+        elif "deletionTimestamp" in cluster.objects[f"{VMIS}/db"]["metadata"]:
+            del cluster.objects[f"{VMIS}/db"]
+
+    keeping = KeepDisks(cluster.api(), FACTS, cluster, run.said.append, 300)
+    assert keeping.run(["prod/db"], (), unblock) == [Kept("prod/db", "db", "pvc-db", "pv-db")]
+    assert cluster.writes == ["delete virtualmachines db Orphan", "delete virtualmachineinstances db"]
+    assert cluster.names(VMS) == cluster.names(VMIS) == []
+    assert keeping.gone == ["prod/db"]
+
+
 def test_so_many_at_once_and_no_more(run: Run) -> None:
     names = [f"vm-{number:03}" for number in range(3 * AT_ONCE)]
     for name in names:

@@ -134,6 +134,23 @@ def test_without_anything_of_people_it_goes_in_its_order(cluster: Cluster) -> No
     ]
 
 
+def test_vms_that_nobody_stops_are_not_touched_or_go_as_they_run(cluster: Cluster) -> None:
+    """The KubeVirt object is gone, and who would make virt-controller anew."""
+    for kind, name in (("KubeVirt", "kubevirt"), ("Deployment", "virt-operator"), ("Deployment", "virt-api")):
+        cluster.objects.pop(next(path for path, one in cluster.objects.items() if _is(one, kind, name)))
+    cluster.vm("shop/web", runs=True)
+    phrase = f"{UID}:1 VMs:0 disks"
+    refused = cluster.check(confirm=phrase)
+    assert blockers(refused) == ["remove.stuck-controller-gone"]
+    assert "nobody stops a VM" in refused.failure and "repair: finalizers" in refused.failure
+    steps_then = steps(cluster.check(confirm=phrase, repair="finalizers"))
+    assert "delete-vm VM shop/web" in steps_then and "stop-vm VM shop/web" not in steps_then
+
+
+def _is(one: Object, kind: str, name: str) -> bool:
+    return bool(one["kind"] == kind and one["metadata"]["name"] == name)
+
+
 def test_vms_are_taken_away_before_with_what_makes_them_first(cluster: Cluster) -> None:
     runs, data_volume = cluster.vm("shop/web", runs=True), cluster.put("DataVolume", "shop/root")
     data_volume["metadata"]["ownerReferences"] = [cluster.owner(runs)]
