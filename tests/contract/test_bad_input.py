@@ -16,9 +16,11 @@ import yaml
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.module_run import whole_spec
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import (
     info,
+    remove,
     upgrade,
     workload_strategy,
 )
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.given_files import MANIFEST_OPTIONS
 
 from tests.contract.conftest import TO, World
 from tests.contract.test_refusals import refused, untouched
@@ -29,6 +31,8 @@ SPECS: dict[str, Json] = {
     "kubevirt_info": whole_spec(info.ARGUMENT_SPEC),
     "kubevirt_upgrade": whole_spec(upgrade.ARGUMENT_SPEC),
     "kubevirt_workload_strategy": whole_spec(workload_strategy.ARGUMENT_SPEC),
+    # Its manifest is read only where the operator has to be brought back.
+    "kubevirt_remove": {name: one for name, one in remove.ARGUMENT_SPEC.items() if name not in MANIFEST_OPTIONS},
 }
 SPEC = {name: option for spec in SPECS.values() for name, option in spec.items()}
 SECRET = "s3cret-value"
@@ -393,6 +397,33 @@ ROWS: dict[str, list[Wrong]] = {
     ],
     "list_vms": [*NOT_WHOLE, *(wrong(value, "is not a number from 0 to 2147483647") for value in (-1, 10**30))],
     "wait": FLAG,
+    "confirm": [
+        *TEXT,
+        *(
+            wrong(value, "is not of the form CLUSTER-UID:N VMs:N disks", "the refusal prints what to give")
+            for value in (
+                "yes",
+                "2 VMs:3 disks",
+                f"{OTHER_UID}:2:3",
+                f"{OTHER_UID}:2 VMs",
+                f"{OTHER_UID}:-1 VMs:0 disks",
+                True,
+            )
+        ),
+        wrong(f"{OTHER_UID}:2 VMs:3 disks", f"it is for the cluster with the UID {OTHER_UID}"),
+    ],
+    "disks": [*CHOICE, *(wrong(value, "keep, remove") for value in ("orphan", "", "Keep", True))],
+    "repair": [*CHOICE, *(wrong(value, "report, safe, finalizers") for value in ("all", "", "Safe", True))],
+    "backup": FLAG,
+    "backup_dir": [
+        *TEXT,
+        wrong("/nowhere/backups", "cannot be made, because /nowhere does not exist", "backup: false"),
+        wrong("@empty", "is not a directory", "backup: false"),
+        unfit("", "it is not set, and a backup is written before anything is removed"),
+    ],
+    "remove_namespace": FLAG,
+    "clean_nodes": FLAG,
+    "vm_stop_timeout": SECONDS,
     "wait_timeout": SECONDS,
     "stall_timeout": SECONDS,
     "migration_drain_timeout": SECONDS,
@@ -460,6 +491,8 @@ def options(world: World, module: str, places: dict[str, str], **changes: t.Any)
         right |= {"version": TO, "manifest": str(world.manifests[TO])}
     if module == "kubevirt_workload_strategy":
         right |= {"methods": ["Evict"]}
+    if module == "kubevirt_remove":  # a value that is not refused must not remove it
+        right |= {"backup_dir": "@folder", "name": "not-this-one"}
     return {name: placed(value, places) for name, value in {**right, **changes}.items() if value is not None}
 
 

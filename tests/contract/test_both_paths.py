@@ -26,6 +26,7 @@ from tests.support.play import ELSEWHERE, HERE, Play
 INFO, UPGRADE = "kubevirt.lifecycle.kubevirt_info", "kubevirt.lifecycle.kubevirt_upgrade"
 STRATEGY = "kubevirt.lifecycle.kubevirt_workload_strategy"
 MOVING = "kubevirt.lifecycle.kubevirt_workload_update"
+REMOVING = "kubevirt.lifecycle.kubevirt_remove"
 # Only in one of the two, or never the same twice.
 NOT_COMPARED = ("elapsed", "page", "ansible_facts", "warnings", "exception", "failed_when_result")
 
@@ -81,6 +82,11 @@ def every_way_to_end(world: World) -> list[Json]:
         {MOVING: {"methods": ["LiveMigrate"], "widen": ["many"]}},
         {MOVING: {"methods": ["Restart"]}},
         {MOVING: {}},
+        {REMOVING: {"backup_dir": "/var/tmp/kubevirt"}, "check_mode": True, "diff": True},
+        {REMOVING: {"backup": False, "name": "other"}},
+        {REMOVING: {"backup": False, "confirm": "yes"}},
+        {REMOVING: {"disks": "orphan"}},
+        {REMOVING: {}},
     ]
 
 

@@ -34,11 +34,14 @@ def is_locked(world: World) -> bool:
 
 
 @contextmanager
-def module_started(world: World) -> Iterator[subprocess.Popen[str]]:
-    """The module in a process of its own, once it waits for a live migration that does not end."""
-    arguments = {"kubeconfig": str(world.lab.kubeconfig), "version": TO, "manifest": str(world.manifests[TO])}
+def module_started(
+    world: World, module: str = "kubevirt_upgrade", params: Json | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A module in a process of its own, once it has the lock; by default an upgrade, which waits for a live migration without end."""
+    params = {"version": TO, "manifest": str(world.manifests[TO])} if params is None else params
+    arguments = {"kubeconfig": str(world.lab.kubeconfig), **params}
     with subprocess.Popen(
-        [sys.executable, str(ROOT / "plugins" / "modules" / "kubevirt_upgrade.py")],
+        [sys.executable, str(ROOT / "plugins" / "modules" / f"{module}.py")],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

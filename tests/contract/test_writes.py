@@ -162,6 +162,16 @@ class TestPreconditions:
         api.delete(PATH, **which)
         assert api.get_or_none(PATH) is None
 
+    def test_what_an_object_owns_is_left_alone_if_asked_for(self, connection: tuple[Api, Losing]) -> None:
+        api, _losing = connection
+        api.delete(PATH, uid=api.get(PATH)["metadata"]["uid"], propagation="Orphan")
+        metadata = api.get(PATH)["metadata"]
+        assert metadata["finalizers"] == ["orphan"], (
+            "of the garbage collector, which takes the object out of all owners"
+        )
+        assert metadata["deletionTimestamp"]
+        api.json_patch(PATH, [{"op": "remove", "path": "/metadata/finalizers"}])
+
 
 @pytest.mark.usefixtures("counter")
 def test_an_answer_from_before_our_own_write_is_not_believed(connection: tuple[Api, Losing]) -> None:

@@ -87,6 +87,11 @@ class Lab:
         """Whether kubectl succeeds."""
         return self._kubectl(*arguments, stdin=stdin).returncode == 0
 
+    def refusal(self, *arguments: str, stdin: str | None = None) -> str:
+        """What kubectl says when it fails; empty if it succeeds."""
+        done = self._kubectl(*arguments, stdin=stdin)
+        return done.stderr if done.returncode else ""
+
     def _kubectl(self, *arguments: str, stdin: str | None) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "tests/lab", "kubectl", "--name", self.name, "--", *arguments]
         return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, input=stdin, timeout=300)

@@ -35,6 +35,14 @@ BOUNDS = {
     ): "each round divides the number, and there are few suffixes",
     ("module_utils/knowledge/paths.py", "_stops"): "each round goes one minor further, and the table of releases ends",
     (
+        "module_utils/operations/disks.py",
+        "KeepDisks._empty",
+    ): "each round takes VMs out of what waits, or looks at the clock of those on their way, which ends after vm_stop_timeout",
+    (
+        "module_utils/operations/disks.py",
+        "KeepDisks._end_makers",
+    ): "after vm_stop_timeout",
+    (
         "module_utils/operations/lock.py",
         "Lock._beat",
     ): "when the lock is left or lost; a daemon thread, and every round waits",
@@ -46,6 +54,13 @@ BOUNDS = {
         "module_utils/operations/moving.py",
         "Mover.move",
     ): "each round looks at the clocks in WorkloadRun._look(), which raises at the deadline",
+    ("module_utils/operations/served.py", "_pages"): "each page is a further one of a list, which the server ends",
+    ("module_utils/operations/sweep.py", "Sweep._has_gone"): "after SETTLE",
+    ("module_utils/operations/sweep.py", "Sweep.run"): "after SETTLE, or when nothing is left to do",
+    (
+        "module_utils/operations/removal_run.py",
+        "RemovalRun._wait_deleted",
+    ): "after wait_timeout",
     (
         "module_utils/operations/waiting.py",
         "wait_for",

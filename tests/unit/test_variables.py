@@ -23,7 +23,7 @@ from jinja2 import nodes
 ROOT = Path(__file__).resolve().parents[2]
 JINJA = jinja2.Environment(autoescape=False)  # only parses
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
-PLAYBOOKS = ("upgrade", "plan", "workloads", "status")
+PLAYBOOKS = ("upgrade", "plan", "workloads", "status", "remove")
 NOTHING = (None, "")
 REQUIRED = "required"
 
@@ -170,7 +170,7 @@ def test_no_row_is_there_twice() -> None:
 def test_the_table_has_exactly_the_variables_that_a_playbook_reads(name: str) -> None:
     content = play(name)
     made_here = {*content["vars"], *(task["register"] for task in content.get("tasks", []) if "register" in task)}
-    made_here |= {"kubevirt_upgrade_plan", "kubevirt_upgrade_result"}  # by the role
+    made_here |= {"kubevirt_upgrade_plan", "kubevirt_upgrade_result", "kubevirt_status"}
     made_here |= set(load("playbooks/vars/hooks.yml"))
     contents = [content, *(load(f"playbooks/{file}") for file in content.get("vars_files", []))]
     read = {one for one in variables_of(contents) if one.startswith("kubevirt_")} - made_here
@@ -226,7 +226,7 @@ def test_the_default_is_the_same_in_every_place(row: Row) -> None:
         assert f"default('{row.default}' if" in play("upgrade")["vars"]["kubevirt_pattern"]
         assert play("upgrade")["vars"] == play("status")["vars"]
         return
-    if row.playbooks in (("plan",), ("upgrade",)):
+    if not row.role_variables and not row.option:
         contents = [play(row.playbooks[0])["tasks"], load("playbooks/vars/hooks.yml")]
         found["playbook"] = next(
             variable_and_default(text)[1] for text in strings(contents) if f"{{ {row.playbook_variable} " in text
@@ -247,13 +247,14 @@ def test_a_role_checks_the_types_that_the_module_documents(role: str) -> None:
             assert {key: options[variable].get(key) for key in wanted} == wanted, variable
 
 
-@pytest.mark.parametrize("module", ["kubevirt_upgrade", "kubevirt_workload_update"])
+@pytest.mark.parametrize("module", ["kubevirt_upgrade", "kubevirt_workload_update", "kubevirt_remove"])
 def test_the_table_has_every_option(module: str) -> None:
     assert set(documented_options(module)) <= {row.option for row in ROWS}
 
 
 @pytest.mark.parametrize(
-    "module", ["kubevirt_info", "kubevirt_upgrade", "kubevirt_workload_strategy", "kubevirt_workload_update"]
+    "module",
+    ["kubevirt_info", "kubevirt_upgrade", "kubevirt_workload_strategy", "kubevirt_workload_update", "kubevirt_remove"],
 )
 def test_the_documentation_describes_the_argument_spec(module: str) -> None:
     spec = argument_spec(module.removeprefix("kubevirt_"))

@@ -231,11 +231,25 @@ class Api:
         """The object at ``path`` as a whole; with a resourceVersion it is a Conflict when it changed in between."""
         return self._write("PUT", path, body, query={"fieldManager": FIELD_MANAGER}, repeatable=_has_version(body))
 
-    def delete(self, path: str, *, uid: str, resource_version: str = "", rehearse: bool = False) -> Json:
-        """Delete the object at ``path``; a Conflict when it is another one by now, or, if asked for, another version."""
+    def delete(
+        self, path: str, *, uid: str, resource_version: str = "", propagation: str = "", rehearse: bool = False
+    ) -> Json:
+        """Delete the object at ``path``; a Conflict when it is another one by now, or, if asked for, another version.
+
+        Args:
+            path: The object's path.
+            uid: That of the object that is meant.
+            resource_version: Only if it is still at this version.
+            propagation: What becomes of the objects that it owns: Orphan, Background or Foreground; else what is usual for its kind.
+            rehearse: The server checks all and deletes nothing.
+        """
         preconditions = {"uid": uid} | ({"resourceVersion": resource_version} if resource_version else {})
         # A body hides what the query says, dryRun too.
-        body = {"preconditions": preconditions} | ({"dryRun": ["All"]} if rehearse else {})
+        body: Json = (
+            {"preconditions": preconditions}
+            | ({"propagationPolicy": propagation} if propagation else {})
+            | ({"dryRun": ["All"]} if rehearse else {})
+        )
         return self._write("DELETE", path, body, repeatable=True, rehearse=rehearse)
 
     def watch(self, path: str, *, resource_version: str, seconds: int, label_selector: str = "") -> Watching:

@@ -85,6 +85,55 @@ CATALOGUE: dict[str, Kind] = {
     "owner.kapp": _blocker("kapp manages KubeVirt here.", acceptable=True),
     "owner.ocm": _blocker("Open Cluster Management manages KubeVirt here.", acceptable=True),
     "owner.olm": _blocker("The Operator Lifecycle Manager manages KubeVirt here.", acceptable=True),
+    "remove.add-ons-stay": Kind("warning", True, "Add-ons of KubeVirt stay, and may fail without it."),
+    "remove.backup-failed": _blocker("The backup could not be written."),
+    "remove.blocked-by-uninstall-strategy": _blocker(
+        "spec.uninstallStrategy forbids to delete KubeVirt while VMs exist."
+    ),
+    "remove.confirmation-differs": _blocker("The phrase in confirm does not cover what is in the cluster."),
+    "remove.crd-deleted-by-hand": Kind(
+        "warning", True, "A CRD of KubeVirt is gone or going although the KubeVirt object is not."
+    ),
+    "remove.devices-left": Kind("info", True, "Kubelets show KubeVirt's devices until they restart."),
+    "remove.disk-lost": _blocker("A disk did not stay when its VM was taken away."),
+    "remove.disk-would-not-stay": _blocker("A disk would be deleted although only its VM is taken away."),
+    "remove.earlier-backup": Kind("info", True, "An earlier backup has objects that the new one does not have."),
+    "remove.foreign-api-service": Kind("warning", True, "An APIService that is not KubeVirt's leads nowhere."),
+    "remove.foreign-objects": Kind("warning", True, "KubeVirt's namespace is kept, because others live in it."),
+    "remove.left": _blocker("Something of KubeVirt could not be removed.", acceptable=True),
+    "remove.not-all-read": Kind("warning", True, "Something that may block the deletion could not be read."),
+    "remove.not-searched": _blocker("Some kinds could not be searched for what is left of KubeVirt.", acceptable=True),
+    "remove.other-kubevirt": _blocker("The KubeVirt object is another one than name and namespace say."),
+    "remove.phase-deploying": Kind("warning", True, "KubeVirt is to be removed before its installation has ended."),
+    "remove.stalled": _blocker("The deletion of KubeVirt does not come to its end."),
+    "remove.stuck-api-service": Kind(
+        "warning", True, "An APIService of KubeVirt leads nowhere, and no namespace can be deleted."
+    ),
+    "remove.stuck-controller-gone": _blocker(
+        "A finalizer of KubeVirt holds an object, and the part that takes it away is gone."
+    ),
+    "remove.stuck-crd": Kind("warning", True, "A CRD cannot go, because objects of its kind are left."),
+    "remove.stuck-finalizer": Kind(
+        "warning", True, "An object is in deletion for long, although the part of KubeVirt that ends it runs."
+    ),
+    "remove.stuck-foreign-finalizer": _blocker("A finalizer that is not KubeVirt's holds an object.", acceptable=True),
+    "remove.stuck-handler-gone": _blocker(
+        "A VM cannot be reported as ended, because no virt-handler runs on its node."
+    ),
+    "remove.stuck-install-job": _blocker("The Job that works out what to delete has failed or does not start."),
+    "remove.stuck-namespace-terminating": _blocker(
+        "KubeVirt's namespace is being deleted with the KubeVirt object in it, and the operator is gone."
+    ),
+    "remove.stuck-node-lost": _blocker("A VM cannot be reported as ended, because its node is lost.", acceptable=True),
+    "remove.stuck-operator-gone": _blocker("The KubeVirt object is there, and its operator is not."),
+    "remove.stuck-operator-not-ready": _blocker("virt-operator is there and has been without a ready pod for long."),
+    "remove.stuck-webhook": _blocker("A webhook of KubeVirt is asked and nobody answers."),
+    "remove.virt-api-gone": Kind("warning", True, "virt-api does not run."),
+    "remove.vm-does-not-stop": _blocker("A VM, or what makes VMs, does not go."),
+    "remove.vms-first": _blocker("The operator is so old that VMs should be deleted before KubeVirt.", acceptable=True),
+    "remove.workloads-exist": _blocker(
+        "People have VMs or other objects of KubeVirt, and nobody has said that they may go."
+    ),
     "risk.customized-components": Kind("warning", True, "Patches of KubeVirt's parts may not fit the wanted version."),
     "risk.export-stored-versions": _blocker(
         "A CRD of exports stores a version that the wanted KubeVirt does not have."

@@ -150,7 +150,7 @@ def no_leader(lease: Object | None, pods: Iterable[Object], namespace: str, now:
         return None
     spec = (lease or {}).get("spec") or {}
     holder, renewed = str(spec.get("holderIdentity") or ""), str(spec.get("renewTime") or "")
-    if holder and renewed and now - _moment(renewed, now) < _SILENT:
+    if holder and renewed and now - moment(renewed, now) < _SILENT:
         return None
     return finding(
         "upgrade.no-leader",
@@ -164,7 +164,8 @@ def no_leader(lease: Object | None, pods: Iterable[Object], namespace: str, now:
     )
 
 
-def _moment(text: str, otherwise: datetime) -> datetime:
+def moment(text: str, otherwise: datetime) -> datetime:
+    """A time as Kubernetes writes it."""
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

@@ -26,7 +26,8 @@ from ..knowledge.cluster_facts import node_facts
 from ..knowledge.trimming import is_unready, warnings
 from .aftermath import Reader, known_secrets, objects_of_the_hop, shown_objects
 from .observe import Facts
-from .outcome import InvalidOption, Outcome, Report, mistake
+from .options import check_directory
+from .outcome import Outcome, Report, mistake
 from .risk_facts import STRATEGY_LABEL
 
 MOST_OF_A_FILE = 1024 * 1024
@@ -89,22 +90,8 @@ def check_bundle_dir(path: str | None) -> None:
     Raises:
         InvalidOption: It can neither be written into nor made.
     """
-    if not path:
-        return
-    path = os.path.abspath(path)
-    if os.path.exists(path) and not os.path.isdir(path):
-        _refuse(path, "is not a directory", "Name one")
-    parent = path if os.path.isdir(path) else os.path.dirname(path)
-    if not os.path.isdir(parent):
-        _refuse(
-            path, f"cannot be made, because {parent} does not exist or is no directory", "Make that, or name another"
-        )
-    if not os.access(parent, os.W_OK | os.X_OK):
-        _refuse(path, f"cannot be used, because this user may not write into {parent}", "Name another directory")
-
-
-def _refuse(path: str, why: str, fix: str) -> t.NoReturn:
-    raise InvalidOption(f"bundle_dir: {path} {why}. Nothing was done. {fix}, or leave it out.")
+    if path:
+        check_directory("bundle_dir", path, otherwise="leave it out")
 
 
 def bundle_path(directory: str, cluster_uid: str, now: datetime) -> str:

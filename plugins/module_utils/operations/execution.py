@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
-from ..cluster.errors import ApiError, ClusterError, Conflict, NotFound
+from ..cluster.errors import ApiError, ClusterError, NotFound
 from ..cluster.interruption import HOW_TO_GO_ON, Interrupted
 from ..cluster.watch import Picture
-from ..knowledge import field_ownership, workload_updates
+from ..knowledge import workload_updates
 from ..knowledge.findings import Finding, finding
 from ..knowledge.image_tag import image_tag, tag_patch
 from ..knowledge.way_back import Written, way_back
+from .applying import Applying
 from .diagnosis import causes
-from .editing import ATTEMPTS, edit_kubevirt
+from .editing import edit_kubevirt
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Facts, observe
 from .outcome import Outcome, Report, listed, phase, told
@@ -34,8 +35,6 @@ HOLD = 15.0
 """Seconds for which the hop must stay done before it counts as done."""
 QUIET = 5.0
 """Seconds without a live migration after the methods were emptied, for virt-controller to have seen it."""
-PAUSE = 2.0
-"""Seconds before the object is looked at of which nobody knows whether it was made."""
 TAG_MOVES = ("set-image-tag", "remove-image-tag")
 
 Params = Mapping[str, t.Any]
@@ -169,52 +168,13 @@ class Execution:
             )
 
     def _apply(self, step: Step) -> None:
-        for attempt in range(1, ATTEMPTS + 1):
-            live, taken_over = self._take_over(step.path)
-            if taken_over and step not in self._written:
+        applying = Applying(self._api, self._clock)
+        try:
+            applying.apply(step.path, step.object, step.body)
+        finally:
+            self._unsure = applying.unsure
+            if applying.changed:
                 self._written.append(step)
-            try:
-                self._api.apply(step.path, _at_version_of(live, step.body))
-            except Conflict as error:  # somebody else's change, or our own whose answer was lost: the next look tells
-                self._unsure = self._unsure or error.in_doubt
-                continue
-            except ClusterError as error:
-                # A new object has no version to be a precondition. Once it is there, it has.
-                if live is not None or not error.in_doubt or attempt == ATTEMPTS:
-                    raise
-                self._unsure = True
-                self._clock.pause(PAUSE)
-                continue
-            if step not in self._written:
-                self._written.append(step)
-            return
-        raise Stopped(words=f"{step.object} changes faster than it can be written. Find out who writes to it.")
-
-    def _take_over(self, path: str) -> tuple[Json | None, bool]:
-        """Move the fields that one-shot tools left behind to our field manager.
-
-        Returns:
-            The object as it is then, None if it is not there; and whether anything was moved.
-        """
-        for _attempt in range(ATTEMPTS):
-            live = self._api.get_or_none(path)
-            entries = field_ownership.migrated(live) if live else None
-            if live is None or entries is None:
-                return live, False
-            version = live["metadata"]["resourceVersion"]
-            try:
-                moved = self._api.json_patch(
-                    path,
-                    [
-                        {"op": "test", "path": "/metadata/resourceVersion", "value": version},
-                        {"op": "replace", "path": "/metadata/managedFields", "value": entries},
-                    ],
-                )
-            except Conflict as error:
-                self._unsure = self._unsure or error.in_doubt
-                continue
-            return moved, True
-        raise Stopped(words=f"{path} changes faster than its field managers can be moved. Find out who writes to it.")
 
     def _wait(self, step: Step) -> None:
         only_operator = step.action == "wait-operator"
@@ -320,13 +280,6 @@ class Execution:
         facts = self._facts
         running, to = running_version(facts), self._plan.to_version
         return way_back(kubevirt, running=running, to=to, written=written, registry=facts.registry).words
-
-
-def _at_version_of(live: Json | None, body: Params) -> Params:
-    """The body with a precondition: that the object is as it was just read."""
-    if live is None:
-        return body
-    return {**body, "metadata": {**body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}}
 
 
 def _how_to_go_on(findings: Sequence[Finding]) -> str:

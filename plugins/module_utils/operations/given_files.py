@@ -26,6 +26,16 @@ from .outcome import InvalidOption
 Params = Mapping[str, t.Any]
 T = t.TypeVar("T")
 
+MANIFEST_OPTIONS: dict[str, t.Any] = {
+    "manifest": {"type": "str"},
+    "manifest_checksum": {"type": "str"},
+    "manifest_validate_certs": {"type": "bool", "default": True},
+    "manifest_ca_path": {"type": "path"},
+    "manifest_namespace": {"type": "str"},
+    "image_registry": {"type": "str"},
+}
+"""What ``load_manifest`` asks of an operation's options."""
+
 PLACE_OF_THE_VERSION = "{version}"
 FILE_OF_A_RELEASE = "kubevirt-operator.yaml"
 

@@ -64,6 +64,7 @@ class Facts:
         operator: Deployment virt-operator in its namespace.
         kubernetes: The version of the API server, as it says it.
         groups: The API groups that are served, each with its versions, the preferred one first.
+        home: The namespace that KubeVirt's parts are in, or were, where no KubeVirt object says it.
     """
 
     cluster: Cluster
@@ -77,6 +78,7 @@ class Facts:
     workloads: Workloads = Workloads()
     kubernetes: str = ""
     groups: t.Mapping[str, list[str]] = field(default_factory=dict)
+    home: str = ""
 
     @property
     def state(self) -> str:
@@ -98,7 +100,7 @@ class Facts:
     @property
     def kubevirt_namespace(self) -> str:
         """The namespace that KubeVirt's parts are in."""
-        return self.kubevirt["metadata"]["namespace"] if self.kubevirt else ""
+        return self.kubevirt["metadata"]["namespace"] if self.kubevirt else self.home
 
     @property
     def kubevirt_metadata_name(self) -> str:
@@ -184,7 +186,7 @@ def observe(api: Api, cluster: Cluster, *, name: str | None = None, namespace: s
     served = next((version for version in API_VERSIONS if version in groups.get("kubevirt.io", [])), None)
     kubernetes = api.get("/version")["gitVersion"]
     if served is None:
-        return Facts(cluster, kubernetes=kubernetes)
+        return Facts(cluster, kubernetes=kubernetes, groups=groups)
     prefix = f"/apis/kubevirt.io/{served}"
     kubevirts = tuple(one for one in _kubevirts(api, prefix, namespace) if name in (None, one["metadata"]["name"]))
     kubevirt = kubevirts[0] if len(kubevirts) == 1 else None
@@ -196,8 +198,8 @@ def observe(api: Api, cluster: Cluster, *, name: str | None = None, namespace: s
         kubevirt=kubevirt,
         operator=api.get_or_none(f"/apis/apps/v1/namespaces/{home}/deployments/virt-operator") if home else None,
         namespace=api.get_or_none(f"/api/v1/namespaces/{home}") if home else None,
-        crd=_crd(api) if home else None,
-        hyperconvergeds=_hyperconvergeds(api, groups.get("hco.kubevirt.io", [])),
+        crd=crd_of_kubevirts(api) if home else None,
+        hyperconvergeds=hyperconvergeds(api, groups.get("hco.kubevirt.io", [])),
         workloads=_workloads(api, prefix),
         kubernetes=kubernetes,
         groups=groups,
@@ -239,11 +241,13 @@ def _kubevirts(api: Api, prefix: str, namespace: str | None) -> list[Json]:
     return [one | {"kind": "KubeVirt"} for one in api.list_or_empty(f"{prefix}{within}/kubevirts")]
 
 
-def _crd(api: Api) -> Json | None:
+def crd_of_kubevirts(api: Api) -> Json | None:
+    """The CRD of KubeVirt objects, if it is there."""
     return api.get_or_none(CRD_PATH) or api.get_or_none(CRD_PATH_BEFORE_1_16)
 
 
-def _hyperconvergeds(api: Api, versions: list[str]) -> tuple[Json, ...]:
+def hyperconvergeds(api: Api, versions: list[str]) -> tuple[Json, ...]:
+    """The objects of the HyperConverged Cluster Operator; none where its API group is not served in any version."""
     if not versions:
         return ()
     version = "v1" if "v1" in versions else versions[0]

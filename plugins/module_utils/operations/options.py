@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -47,6 +48,31 @@ def check_options(params: Mapping[str, t.Any], of_the_user: Collection[str] = ()
                 f"{option}: {value} is not a number of seconds from 1 to {LONGEST} (7 days). Nothing was done."
             )
     _check_ids(params.get("accept", ()), of_the_user)
+
+
+def check_directory(option: str, path: str, *, otherwise: str) -> None:
+    """Refuse a directory into which nothing could be written. Nothing is written for that.
+
+    Args:
+        option: Whose value it is.
+        path: The directory; it need not exist, if the one that it would be in does.
+        otherwise: What can be done instead of naming another one.
+
+    Raises:
+        InvalidOption: It can neither be written into nor made.
+    """
+    path = os.path.abspath(path)
+    parent = path if os.path.isdir(path) else os.path.dirname(path)
+    if os.path.exists(path) and not os.path.isdir(path):
+        why, fix = "is not a directory", "Name one"
+    elif not os.path.isdir(parent):
+        why = f"cannot be made, because {parent} does not exist or is no directory"
+        fix = "Make that, or name another"
+    elif not os.access(parent, os.W_OK | os.X_OK):
+        why, fix = f"cannot be used, because this user may not write into {parent}", "Name another directory"
+    else:
+        return
+    raise InvalidOption(f"{option}: {path} {why}. Nothing was done. {fix}, or {otherwise}.")
 
 
 def _check_ids(accept: Sequence[str], of_the_user: Collection[str]) -> None:

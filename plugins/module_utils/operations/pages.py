@@ -48,11 +48,7 @@ def upgrade_page(result: Result) -> list[str]:
     lines = _table(rows)
     if len(result["path"]) > 1:
         lines += ["Path", *(line for number, hop in enumerate(result["path"], 1) for line in _hop(number, hop))]
-    if result["actions"]:
-        lines += ["Steps of the first hop" if len(result["path"]) > 1 else "Steps"]
-        lines += [
-            f"  {n}. {one['action']}  {one['object']}  ({one['reason']})" for n, one in enumerate(result["actions"], 1)
-        ]
+    lines += _steps("Steps of the first hop" if len(result["path"]) > 1 else "Steps", result["actions"])
     return [*lines, *_findings(result["findings"])]
 
 
@@ -124,6 +120,12 @@ def _told(findings: Sequence[Mapping[str, t.Any]]) -> list[str]:
     ]
 
 
+def _steps(title: str, actions: Sequence[Mapping[str, str]]) -> list[str]:
+    if not actions:
+        return []
+    return [title, *(f"  {n}. {one['action']}  {one['object']}  ({one['reason']})" for n, one in enumerate(actions, 1))]
+
+
 def _cluster(result: Result) -> str:
     return "{endpoint} (uid {uid})".format(**result["cluster"])
 
@@ -167,11 +169,7 @@ def workload_page(result: Result) -> list[str]:
     rows = [("VMs", _moved(result)), ("Strategy", in_words(result.get("strategy")))] if "vms" in result else []
     rows += [("State", result["state"]), ("Cluster", _cluster(result))]
     lines = _table(rows)
-    if result["actions"]:
-        lines.append("Steps")
-        lines += [
-            f"  {n}. {one['action']}  {one['object']}  ({one['reason']})" for n, one in enumerate(result["actions"], 1)
-        ]
+    lines += _steps("Steps", result["actions"])
     lines += _section("No canary for", [*map("  {}".format, result.get("unproven", ()))])
     lines += _section("Failed", [f"  {one['vm']}: {one['reason']}" for one in result.get("failures", ())])
     lines += _section("Left", [*_left(result.get("rest", ()))])
@@ -196,3 +194,39 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
         return []
     more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     return [f"{title:<11} {len(lines)}", *lines[:SHOWN], *more]
+
+
+def removal_page(result: Result) -> list[str]:
+    """What a removal takes away or took away, what stays, and what is left."""
+    goes, stays = result["inventory"]["goes"], result["inventory"]["stays"]
+    rows = [
+        ("KubeVirt", result["from_version"] or "no KubeVirt object"),
+        ("State", result["state"]),
+        ("Cluster", _cluster(result)),
+    ]
+    if not goes and not result["left"]:
+        return [*_table([("Removal", "nothing of KubeVirt is there"), *rows]), *_findings(result["findings"])]
+    lines = _table(rows)
+    lines += ["Goes", *map(_kind_in_words, goes)] if goes else []
+    lines += ["Stays", *map(_kind_in_words, stays)] if stays else []
+    lines += _table([("Backup", result["backup"]["path"])]) if result["backup"] else []
+    lines += ["Steps", *_first_of_each_action(result["actions"])] if result["actions"] else []
+    lines += _section("Removed", [f"  {one}" for one in result["removed"]])
+    lines += _section("Kept disks", [f"  {one['claim']} of VM {one['vm']}" for one in result["kept"]])
+    lines += _section("Stay", [f"  {one['object']}: {one['reason']}" for one in result["stays"]])
+    lines += _section("Left", [f"  {one['object']}: {one['reason']}" for one in result["left"]])
+    lines += _table([("Confirm", result["confirm"])]) if result["confirm"] else []
+    return [*lines, *_findings(result["findings"])]
+
+
+def _kind_in_words(entry: Mapping[str, t.Any]) -> str:
+    return f"  {entry['count']} {entry['kind']}: {listed(entry['names'])}"
+
+
+def _first_of_each_action(actions: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """All steps, but of each action the first ones only; the result has them all."""
+    for action in dict.fromkeys(one["action"] for one in actions):
+        those = [one for one in actions if one["action"] == action]
+        yield from (f"  {action}  {one['object']}  ({one['reason']})" for one in those[:SHOWN])
+        if len(those) > SHOWN:
+            yield f"  {action}  and {len(those) - SHOWN} more"

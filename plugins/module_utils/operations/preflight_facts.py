@@ -45,8 +45,8 @@ def roles_of_the_operator(api: Api, facts: Facts) -> HeldRoles:
 def findings_about_leftovers(api: Api, facts: Facts) -> list[Finding]:
     """What an earlier installation or update left; what the user may not read is not looked at."""
     namespace = facts.kubevirt_namespace
-    validating = if_allowed(lambda: _webhooks(api, "ValidatingWebhookConfiguration")) or []
-    mutating = if_allowed(lambda: _webhooks(api, "MutatingWebhookConfiguration")) or []
+    validating = if_allowed(lambda: webhook_configurations(api, "ValidatingWebhookConfiguration")) or []
+    mutating = if_allowed(lambda: webhook_configurations(api, "MutatingWebhookConfiguration")) or []
     api_services = if_allowed(lambda: api.list_or_empty(API_SERVICES)) or []
     is_at_rest = facts.state == "healthy"  # else the update that needs it may be under way
     return [
@@ -91,7 +91,8 @@ def findings_about_pull_secrets(api: Api, facts: Facts, manifests: Sequence[Mani
     ]
 
 
-def _webhooks(api: Api, kind: str) -> list[Json]:
+def webhook_configurations(api: Api, kind: str) -> list[Json]:
+    """All of one of the two kinds."""
     return [one | {"kind": kind} for one in api.list_or_empty(f"{ADMISSION}/{kind.lower()}s")]
 
 

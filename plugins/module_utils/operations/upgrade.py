@@ -25,7 +25,7 @@ from ..knowledge.versions import Version, VersionError
 from .aftermath import NOTHING, failing_finding
 from .bundle import check_bundle_dir, leave_account
 from .execution import Execution
-from .given_files import check_ids_of_both, load_gates, load_manifest, load_releases, load_risks
+from .given_files import MANIFEST_OPTIONS, check_ids_of_both, load_gates, load_manifest, load_releases, load_risks
 from .hop import migrations_source
 from .lock import Lock, remove_left_lock, this_run
 from .markdown import upgrade_document
@@ -61,12 +61,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "gates": {"type": "str"},
     "method": {"type": "str", "default": "auto", "choices": ["auto", "operator", "image_tag"]},
     "pin": {"type": "str", "default": "keep", "choices": ["keep", "remove"]},
-    "manifest": {"type": "str"},
-    "manifest_checksum": {"type": "str"},
-    "manifest_validate_certs": {"type": "bool", "default": True},
-    "manifest_ca_path": {"type": "path"},
-    "manifest_namespace": {"type": "str"},
-    "image_registry": {"type": "str"},
+    **MANIFEST_OPTIONS,
     "strict_patches": {"type": "bool", "default": False},
     "workload_methods_after": {"type": "str", "default": "restore", "choices": ["restore", "leave_empty"]},
     "accept": {"type": "list", "elements": "str", "default": []},

@@ -18,6 +18,7 @@ from pathlib import Path
 from kvlab import (
     builds,
     cache,
+    cdi,
     cgroups,
     cluster,
     kubectl,
@@ -160,6 +161,7 @@ def parser() -> argparse.ArgumentParser:
     command("release", "give a running lab the images of one more release").add_argument(
         "version", choices=builds.KUBEVIRT_VERSIONS
     )
+    command("cdi", "the CRDs of CDI, for VMs with DataVolumes; before KubeVirt is installed")
     command("down", "end a lab").add_argument("--all", action="store_true", help="end every lab of this cache")
     command("status", "what runs")
     command("kubeconfig", "the path of an administrator's kubeconfig for use outside of the lab's namespace")
@@ -234,6 +236,8 @@ def run(asked: argparse.Namespace) -> int:
         case "release", _:
             builds.ensure((builds.set_of(asked.version),))
             node.import_images(node.control_plane(running(lab)), node.image_archives([asked.version]))
+        case "cdi", _:
+            cdi.install(running(lab))
         case "down", _:
             down(existing() if asked.all else [lab])
         case "status", _:

@@ -28,7 +28,8 @@ EVICTION_STRATEGIES = ("LiveMigrate", "LiveMigrateIfPossible", "External", "None
 CPU_MODELS = ("Haswell", "Skylake-Server")
 MACHINE_TYPES = ("q35", "pc-q35-rhel9.4.0")
 ACCESS_MODES = {"local": "ReadWriteOnce", "shared": "ReadWriteMany"}
-DISKS = ("container", *ACCESS_MODES)
+DATA_VOLUME = "data-volume"
+DISKS = ("container", *ACCESS_MODES, DATA_VOLUME)
 NETWORKS = ("masquerade", "bridge")
 
 
@@ -52,7 +53,7 @@ class Wish:
 
     @property
     def access_mode(self) -> str:
-        """That of its PVC; empty if its disk is in a container image."""
+        """That of its PVC; empty if it has none, or one of a DataVolume."""
         return ACCESS_MODES.get("local" if self.kind == "not-migratable" else self.disk, "")
 
     @property
@@ -106,6 +107,9 @@ def machine(template: Object, name: str, namespace: str, wish: Wish) -> Object:
         domain["machine"] = {"type": wish.machine_type}
     if wish.access_mode:
         spec["volumes"][0] = {"name": "root", "persistentVolumeClaim": {"claimName": name}}
+    if wish.disk == DATA_VOLUME:
+        made["spec"]["dataVolumeTemplates"] = [_data_volume(name)]
+        spec["volumes"][0] = {"name": "root", "dataVolume": {"name": name}}
     if wish.network == "bridge":
         domain["devices"]["interfaces"] = [{"name": "default", "bridge": {}}]
     if wish.kind == "pinned":
@@ -116,6 +120,11 @@ def machine(template: Object, name: str, namespace: str, wish: Wish) -> Object:
         made["spec"]["runStrategy"] = wish.run_strategy
     made["metadata"] |= {"name": name, "namespace": namespace}
     return made
+
+
+def _data_volume(name: str) -> Object:
+    storage = {"accessModes": ["ReadWriteMany"], "storageClassName": "", "resources": {"requests": {"storage": "1Gi"}}}
+    return {"metadata": {"name": name}, "spec": {"source": {"blank": {}}, "pvc": storage}}
 
 
 def disk(name: str, namespace: str, access_mode: str) -> list[Object]:

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 
 import yaml
 
-from kvlab import kubectl, manifests
+from kvlab import cdi, kubectl, manifests
 from kvlab.lab import Lab
-from kvlab.machines import MIXED, Object, Wish, disk, machine
+from kvlab.machines import DATA_VOLUME, MIXED, Object, Wish, disk, machine
 from kvlab.processes import CommandFailed
 from kvlab.waiting import NotYet, wait_for
 
@@ -45,6 +45,9 @@ def create_all(lab: Lab, wishes: Mapping[str, Wish], namespace: str) -> list[str
     template = yaml.safe_load((manifests.DATA / "vm.yaml").read_text(encoding="utf-8"))
     machines = yaml.safe_dump_all(machine(template, name, namespace, wish) for name, wish in wishes.items())
     kubectl.kubectl(lab, "create", "-f", "-", stdin=machines)
+    for name, wish in wishes.items():
+        if wish.disk == DATA_VOLUME:
+            cdi.fill(lab, name, namespace)
     for name, wish in wishes.items():
         if wish.run_strategy == "Manual" and not wish.standalone:
             start(lab, name, namespace)

@@ -266,6 +266,7 @@ class TestWriting:
             ({}, {}),
             ({"resource_version": "7"}, {"preconditions": {"uid": "u", "resourceVersion": "7"}}),
             ({"rehearse": True}, {"dryRun": ["All"]}),
+            ({"propagation": "Orphan"}, {"propagationPolicy": "Orphan"}),
         ],
     )
     def test_delete_says_which_object_it_means(

@@ -23,7 +23,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors 
 )
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.patience import PATIENCE, is_unclear
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import workload_updates
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import execution
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import editing, execution
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import Outcome
 
 from tests.unit.operations.conftest import Answer, Server
@@ -300,7 +300,7 @@ def test_an_object_that_changes_all_the_time_ends_the_run(world: World) -> None:
     run, server = executed(world, *("other",) * 99)
     with pytest.raises(execution.Stopped, match="changes faster than it can be written"):
         run._carry_out(apply_step(run))
-    assert (server.conflicts, run._written) == (execution.ATTEMPTS, [])
+    assert (server.conflicts, run._written) == (editing.ATTEMPTS, [])
 
 
 def test_a_webhook_that_stays_away_ends_the_run_and_changed_nothing(world: World) -> None:

@@ -1,0 +1,76 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private to the collection. The kinds of objects that people and their tools make with KubeVirt, and that go when it goes.
+
+virt-operator deletes their CRDs first of all, and Kubernetes deletes the objects of a CRD with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class UserKind:
+    """A kind of objects: its API group, what the API calls a collection of them, and its name."""
+
+    group: str
+    resource: str
+    kind: str
+
+
+VMS = UserKind("kubevirt.io", "virtualmachines", "VirtualMachine")
+VMIS = UserKind("kubevirt.io", "virtualmachineinstances", "VirtualMachineInstance")
+REPLICA_SETS = UserKind("kubevirt.io", "virtualmachineinstancereplicasets", "VirtualMachineInstanceReplicaSet")
+MIGRATIONS = UserKind("kubevirt.io", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration")
+
+# In the order in which a backup can be applied: what others refer to comes first.
+USER_KINDS: tuple[UserKind, ...] = (
+    UserKind("instancetype.kubevirt.io", "virtualmachineclusterinstancetypes", "VirtualMachineClusterInstancetype"),
+    UserKind("instancetype.kubevirt.io", "virtualmachineclusterpreferences", "VirtualMachineClusterPreference"),
+    UserKind("instancetype.kubevirt.io", "virtualmachineinstancetypes", "VirtualMachineInstancetype"),
+    UserKind("instancetype.kubevirt.io", "virtualmachinepreferences", "VirtualMachinePreference"),
+    UserKind("flavor.kubevirt.io", "virtualmachineclusterflavors", "VirtualMachineClusterFlavor"),
+    UserKind("flavor.kubevirt.io", "virtualmachineflavors", "VirtualMachineFlavor"),
+    UserKind("flavor.kubevirt.io", "virtualmachineclusterpreferences", "VirtualMachineClusterPreference"),
+    UserKind("flavor.kubevirt.io", "virtualmachinepreferences", "VirtualMachinePreference"),
+    UserKind("migrations.kubevirt.io", "migrationpolicies", "MigrationPolicy"),
+    UserKind("kubevirt.io", "virtualmachineinstancepresets", "VirtualMachineInstancePreset"),
+    VMS,
+    VMIS,
+    REPLICA_SETS,
+    UserKind("pool.kubevirt.io", "virtualmachinepools", "VirtualMachinePool"),
+    UserKind("template.kubevirt.io", "virtualmachinetemplates", "VirtualMachineTemplate"),
+    UserKind("template.kubevirt.io", "virtualmachinetemplaterequests", "VirtualMachineTemplateRequest"),
+    UserKind("snapshot.kubevirt.io", "virtualmachinesnapshots", "VirtualMachineSnapshot"),
+    UserKind("snapshot.kubevirt.io", "virtualmachinesnapshotcontents", "VirtualMachineSnapshotContent"),
+    UserKind("snapshot.kubevirt.io", "virtualmachinerestores", "VirtualMachineRestore"),
+    UserKind("export.kubevirt.io", "virtualmachineexports", "VirtualMachineExport"),
+    UserKind("clone.kubevirt.io", "virtualmachineclones", "VirtualMachineClone"),
+    UserKind("backup.kubevirt.io", "virtualmachinebackups", "VirtualMachineBackup"),
+    UserKind("backup.kubevirt.io", "virtualmachinebackuptrackers", "VirtualMachineBackupTracker"),
+    UserKind("plugin.kubevirt.io", "plugins", "Plugin"),
+    MIGRATIONS,
+)
+
+CRD_GROUPS = frozenset({one.group for one in USER_KINDS})
+"""The API groups of KubeVirt's own CRDs. Many other groups end with kubevirt.io, and are not KubeVirt's."""
+
+FOREIGN_GROUPS = {
+    "aaq.kubevirt.io": "Application-Aware Quota",
+    "cdi.kubevirt.io": "CDI, the Containerized Data Importer",
+    "forklift.konveyor.io": "Forklift, the Migration Toolkit for Virtualization",
+    "hco.kubevirt.io": "HCO, the HyperConverged Cluster Operator",
+    "hostpathprovisioner.kubevirt.io": "the hostpath provisioner",
+    "mtq.kubevirt.io": "Managed Tenant Quota",
+    "networkaddonsoperator.network.kubevirt.io": "the Cluster Network Addons Operator",
+    "ssp.kubevirt.io": "SSP, the operator of KubeVirt's templates",
+}
+"""The API groups of the add-ons that live beside KubeVirt, and what they are. None of them is touched."""
+
+
+def kind_of(group: str, resource: str) -> UserKind | None:
+    """The kind of this collection; None for one that no release so far has."""
+    return next((one for one in USER_KINDS if (one.group, one.resource) == (group, resource)), None)

@@ -1,0 +1,150 @@
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A removal that is carried out on an API server of dictionaries, and what happens on its way."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import typing as t
+from urllib.parse import urlsplit
+
+import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import leases
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import remove
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import Outcome
+
+from tests.unit.operations.conftest import Answer, Leases
+from tests.unit.operations.test_remove import KINDS, OF_A_RELEASE, UID, Cluster, Object
+from tests.unit.operations.test_sweep import Time
+
+KUBEVIRT = "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt"
+
+
+class Hurry(Time):
+    """Time that passes by itself too, for what waits for watches."""
+
+    def now(self) -> float:
+        return time.monotonic() + self.seconds
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        return event.wait(seconds)
+
+
+class Live(Cluster):
+    """The cluster with a virt-operator that deletes what it made, with watches, and with the Leases of runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Hurry()
+        self.runs = Leases()
+        self.works = True
+        self.lines: list[str] = []
+
+    def request(self, method: str, url: str, *, body: bytes | None = None, **options: t.Any) -> Answer:
+        path = urlsplit(url).path
+        if path.endswith(leases.NAME) or (method == "POST" and path.endswith("/leases")):
+            return self.runs.request(method, path, json.loads(body or b"{}"))
+        if "watch=true" in url:
+            return Answer(200, {})
+        return super().request(method, url, body=body, **options)
+
+    def _delete(self, path: str, body: Object) -> Answer:
+        if path != KUBEVIRT:
+            return super()._delete(path, body)
+        self.deleted.append("KubeVirt")
+        self.kubevirt["metadata"]["deletionTimestamp"] = "2024-01-01T00:00:00Z"
+        if self.works:
+            made = [
+                at for at, one in self.objects.items() if "app.kubernetes.io/managed-by" in one["metadata"]["labels"]
+            ]
+            for at in [*made, KUBEVIRT]:
+                del self.objects[at]
+            self.objects = {at: one for at, one in self.objects.items() if "/virtualmachine" not in at}
+        return Answer(200, self.kubevirt)
+
+    def run(self, **params: t.Any) -> Outcome:
+        """The module."""
+        given = {option: spec.get("default") for option, spec in remove.ARGUMENT_SPEC.items()}
+        given |= {"backup": False, **params}
+        return remove.run(self.api(), given, check_mode=False, clock=self.clock, report=self.lines.append)
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Live:
+    for version, kinds in OF_A_RELEASE.items():
+        monkeypatch.setitem(KINDS, version, kinds)
+    return Live()
+
+
+def test_all_of_it_goes_as_it_was_predicted_and_a_second_run_does_nothing(cluster: Live) -> None:
+    predicted = cluster.check()
+    done = cluster.run()
+    assert not done.failure
+    assert (done.actions, done.diff, done.changed) == (predicted.actions, predicted.diff, True)
+    assert cluster.deleted == ["KubeVirt", "virt-operator", "virt-operator", "kubevirts.kubevirt.io"]
+    assert done.extra["removed"][0] == "KubeVirt kubevirt/kubevirt"
+    assert (done.extra["left"], [one["object"] for one in done.extra["stays"]]) == ([], ["Namespace kubevirt"])
+    assert cluster.runs.objects == {}
+    again = cluster.run()
+    assert (again.changed, again.actions, again.failure) == (False, [], "")
+    assert [line.split()[0] for line in cluster.lines][:2] == ["1/3", "2/3"]
+
+
+def test_what_came_meanwhile_was_not_agreed_to(cluster: Live) -> None:
+    cluster.vm("shop/a")
+    cluster.runs.before = lambda method: cluster.vm("shop/b") and None if method == "POST" else None
+    stopped = cluster.run(disks="remove", confirm=f"{UID}:1 VMs:0 disks")
+    assert stopped.findings[0].id == "remove.confirmation-differs"
+    assert "it is for 1 VMs, and there are 2" in stopped.failure
+    assert (cluster.deleted, stopped.changed) == ([], False)
+
+
+def test_a_deletion_that_hangs_says_what_it_waits_for(cluster: Live) -> None:
+    cluster.works = False
+    stopped = cluster.run(stall_timeout=1, repair="report")
+    assert stopped.findings[-1].id == "remove.stalled" or "remove.stalled" in [one.id for one in stopped.findings]
+    assert "Nothing moved for 1 s. Waiting for: CRD virtualmachines.kubevirt.io" in stopped.failure
+    assert (cluster.deleted, stopped.changed, stopped.state) == (["KubeVirt"], True, "deleting")
+    assert cluster.runs.objects == {}
+
+
+def test_a_run_that_finds_another_one_at_work_changes_nothing(cluster: Live) -> None:
+    path = leases.path_of("kubevirt")
+    other = leases.new("kubevirt", "jo@there pid 7", leases.micro_time(cluster.clock.utc()))
+    cluster.runs.put(path, other, uid="of-another")
+    cluster.runs.before = lambda method: cluster.runs.put(path, other, uid="of-another") if method == "GET" else None
+    held = cluster.run()
+    assert held.findings[0].id == "cluster.held"
+    assert (cluster.deleted, held.changed, held.actions) == ([], False, [])
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_without_a_namespace_of_its_own_the_lock_is_elsewhere(cluster: Live, ends: bool) -> None:
+    if ends:
+        cluster.objects["/api/v1/namespaces/kubevirt"]["metadata"]["deletionTimestamp"] = "2024-01-01T00:00:00Z"
+    else:
+        del cluster.objects["/api/v1/namespaces/kubevirt"]
+    del cluster.objects[KUBEVIRT]
+    seen: list[str] = []
+    cluster.runs.after = lambda method: seen.extend(cluster.runs.objects)
+    assert not cluster.run().failure
+    assert {*seen} == {leases.path_of("kube-system")}
+
+
+def test_vms_without_a_kubevirt_object_go_only_if_that_was_said(cluster: Live) -> None:
+    del cluster.objects[KUBEVIRT]
+    cluster.vm("shop/a")
+    refused = cluster.run(disks="remove")
+    assert refused.findings[0].id == "remove.workloads-exist" and cluster.deleted == []
+    done = cluster.run(disks="remove", confirm=f"{UID}:1 VMs:0 disks")
+    assert "virtualmachines.kubevirt.io" in cluster.deleted, done.failure
+
+
+def test_the_namespace_goes_if_that_is_asked_for(cluster: Live) -> None:
+    done = cluster.run(remove_namespace=True)
+    assert cluster.deleted[-1] == "kubevirt", done.failure
+    assert "Namespace kubevirt" in done.extra["removed"]
