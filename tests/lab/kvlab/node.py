@@ -194,7 +194,8 @@ runtime_type = "io.containerd.runc.v2"
 def _pod_network(node: Node) -> dict[str, object]:
     bridge = {
         "type": "bridge",
-        "bridge": "pods",
+        # CNI gives a bridge the gateway address of one node only; the namespace routes between the bridges.
+        "bridge": f"pods-{node.name}" if node.real_guests else "pods",
         "isGateway": True,
         "ipMasq": False,
         "ipam": {

@@ -22,13 +22,14 @@ def main() -> None:
     """``node_init.py FOLDER [NAME]``; writes FOLDER/ready when processes may be started in the node."""
     folder, names = Path(sys.argv[1]), sys.argv[2:]
     mount("-t", "tmpfs", "tmpfs", "/run")
-    for name in ("lib", "log"):
-        (folder / name).mkdir()
-        mount("--bind", folder / name, f"/var/{name}")
-    for name in names:
-        socket.sethostname(name)
-        link_run(folder / "var")
+    if names:
+        socket.sethostname(names[0])
+        show_own_var(folder / "var")
         show_own_cgroups()
+    else:
+        for name in ("lib", "log"):
+            (folder / name).mkdir()
+            mount("--bind", folder / name, f"/var/{name}")
     # Containers may ask for mounts that propagate.
     mount("--make-rshared", "/")
     (folder / "ready").touch()
@@ -42,18 +43,21 @@ def mount(*arguments: str | Path) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
 
-def link_run(own: Path) -> None:
-    """Make /var/run a relative link, in a /var of the node's *own* that has the same folders else.
+def show_own_var(own: Path) -> None:
+    """Give the node a /var with its *own* lib and log and the other folders of the machine's, and a relative /var/run.
 
-    virt-handler looks at it as /proc/1/root/var/run: from there an absolute link leads into virt-handler's own root.
+    virt-handler looks at that as /proc/1/root/var/run: from there an absolute link leads into virt-handler's own root.
     """
-    own.mkdir()
-    for path in Path("/var").iterdir():
-        if path.is_dir() and not path.is_symlink():
-            (own / path.name).mkdir()
-            mount("--rbind", path, own / path.name)
+    folders = [path for path in Path("/var").iterdir() if path.is_dir() and not path.is_symlink()]
+    for path in folders:
+        (own / path.name).mkdir(parents=True)
     (own / "run").symlink_to("../run")
+    shared = [path for path in folders if path.name not in ("lib", "log")]
+    for path in shared:
+        mount("--bind", path, own / path.name)
     mount("--rbind", own, "/var")
+    for path in shared:
+        subprocess.run(["umount", own / path.name], check=True)
 
 
 def show_own_cgroups() -> None:
