@@ -68,14 +68,14 @@ def show_own_cgroups() -> None:
     # Not only covered: runc and kubelet take the first mount of a controller that they read of.
     subprocess.run(["umount", "--recursive", "--lazy", top], check=True)
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", top)
+    present = {line.split()[0] for line in Path("/proc/cgroups").read_text(encoding="utf-8").splitlines()}
     for path, (kind, options) in hierarchies.items():
         path.mkdir()
-        mount("-t", kind, *(["-o", controllers(options)] if kind == "cgroup" else []), kind, path)
+        mount("-t", kind, *(["-o", controllers(options, present)] if kind == "cgroup" else []), kind, path)
 
 
-def controllers(options: str) -> str:
+def controllers(options: str, present: set[str]) -> str:
     """What says which cgroup v1 hierarchy is meant, of the mount options in /proc/mounts."""
-    present = {line.split()[0] for line in Path("/proc/cgroups").read_text(encoding="utf-8").splitlines()}
     named = [option for option in options.split(",") if option.startswith("name=")]
     return ",".join(
         [*(option for option in options.split(",") if option in present), *(["none"] if named else []), *named]
