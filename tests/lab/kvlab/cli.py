@@ -43,6 +43,8 @@ from kvlab.waiting import NotYet, TimedOut, say
 def up(lab: Lab, *, api_only: bool, real_guests: bool, releases: Sequence[str]) -> None:
     """Start a lab that has the images of these releases; what a killed run left under the same name is cleared first."""
     form = {"api_only": api_only, "real_guests": real_guests}
+    if real_guests:
+        node.check_for_real_guests()
     with cache.locked(f"lab-{lab.name}"):
         if is_complete(lab):
             if lab.recorded() != form:

@@ -88,10 +88,16 @@ def start_control_plane(lab: Lab, archives: Sequence[Path]) -> None:
     _start([control_plane(lab)], archives, manifests.DATA / "real-node.yaml")
 
 
-def start_for_real_guests(lab: Lab, archives: Sequence[Path]) -> None:
-    """Start the nodes for real guests, with these images."""
+def check_for_real_guests() -> None:
+    """Say at once what the machine lacks for real guests."""
     if not Path("/dev/net/tun").exists():
         raise SystemExit("real guests need /dev/net/tun, which this machine does not have (modprobe tun)")
+    if not cgroups.have_v1():
+        raise SystemExit("real guests need cgroup v1, which this machine does not have")
+
+
+def start_for_real_guests(lab: Lab, archives: Sequence[Path]) -> None:
+    """Start the nodes for real guests, with these images."""
     nodes = for_real_guests(lab)
     for node in nodes:
         netns.add_address(lab, node.address)
