@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import shutil
 import sys
@@ -30,6 +31,8 @@ from kvlab import (
     netns,
     node,
     packages,
+    real_images,
+    real_vms,
     vms,
     watches,
 )
@@ -38,16 +41,21 @@ from kvlab.processes import CommandFailed, components, pid_of
 from kvlab.waiting import NotYet, TimedOut, say
 
 
-def up(lab: Lab, *, api_only: bool, releases: Sequence[str]) -> None:
+def up(lab: Lab, *, api_only: bool, real_guests: bool, releases: Sequence[str]) -> None:
     """Start a lab that has the images of these releases; what a killed run left under the same name is cleared first."""
+    form = {"api_only": api_only, "real_guests": real_guests}
+    if real_guests:
+        node.check_for_real_guests()
     with cache.locked(f"lab-{lab.name}"):
         if is_complete(lab):
-            if lab.recorded()["api_only"] != api_only:
-                raise SystemExit(f"the lab {lab.name} is up in the other form; bring it down first")
+            if lab.recorded() != form:
+                raise SystemExit(f"the lab {lab.name} is up in another form; bring it down first")
             say(f"the lab {lab.name} is up")
             return
         packages.ensure(packages.NETWORK if api_only else packages.NETWORK | packages.NODE)
         wanted = builds.API_SETS if api_only else (*builds.CLUSTER_SETS, *map(builds.set_of, releases))
+        if real_guests:
+            wanted += real_images.sets(releases)
         builds.ensure(wanted)
         started = time.monotonic()
         leftovers.clear(lab)
@@ -63,9 +71,11 @@ def up(lab: Lab, *, api_only: bool, releases: Sequence[str]) -> None:
             cluster.start_controllers(lab)
             kwok.start_workers(lab)
             kwok.start_guests(lab)
-            node.start_node(node.control_plane(lab), node.image_archives(releases))
+            node.start_control_plane(lab, node.image_archives(releases))
+            if real_guests:
+                node.start_for_real_guests(lab, node.guest_archives(releases))
             cluster.wait_for_controllers(lab)
-        lab.record(api_only=api_only)
+        lab.record(**form)
         say(f"the lab {lab.name} is up after {time.monotonic() - started:.0f} s")
 
 
@@ -102,6 +112,23 @@ def running(lab: Lab) -> Lab:
     if not lab.recorded():
         raise SystemExit(f"the lab {lab.name} is not up: python3 tests/lab up --name {lab.name}")
     return lab
+
+
+def with_real_guests(lab: Lab) -> Lab:
+    """The lab, if it can run real guests."""
+    if not running(lab).recorded().get("real_guests"):
+        raise SystemExit(f"the lab {lab.name} has no nodes for real guests: it was brought up without --real-guests")
+    return lab
+
+
+def add_release(lab: Lab, version: str) -> None:
+    """Give the nodes of a running lab the images of one more release."""
+    real_guests = lab.recorded().get("real_guests")
+    builds.ensure((builds.set_of(version), *(real_images.sets([version]) if real_guests else ())))
+    node.import_images(node.control_plane(lab), node.image_archives([version]))
+    if real_guests:
+        for one in node.for_real_guests(lab):
+            node.import_images(one, node.guest_archives([version]))
 
 
 def shell(lab: Lab) -> None:
@@ -150,7 +177,9 @@ def parser() -> argparse.ArgumentParser:
         help=f"of {', '.join(builds.SETS)} (default: all but {on_demand})",
     )
     start = command("up", "start a lab")
-    start.add_argument("--api-only", action="store_true", help="only etcd and the apiserver")
+    form = start.add_mutually_exclusive_group()
+    form.add_argument("--api-only", action="store_true", help="only etcd and the apiserver")
+    form.add_argument("--real-guests", action="store_true", help="also two real nodes, for guests that really run")
     start.add_argument(
         *("--release", "-r"),
         dest="releases",
@@ -188,7 +217,11 @@ def parser() -> argparse.ArgumentParser:
     evict = vm_actions.add_parser("evict", help="evict the launcher pod of a VM, as a drain does")
     for action in (migrate, evict):
         action.add_argument("vm")
-    of_vms = (create, mixed, listed, migrate, evict)
+    real = vm_actions.add_parser("create-real", help="create VMs with real guests and wait until the guests answer")
+    real.add_argument("count", type=int)
+    ask = vm_actions.add_parser("ask", help="which boot a real guest is, for how many seconds, how often it was asked")
+    ask.add_argument("vm")
+    of_vms = (create, mixed, real, listed, ask, migrate, evict)
     for action in of_vms:
         action.add_argument("--namespace", default="default")
     for action in (install, kv.add_parser("uninstall", help="delete the CR, then the operator"), *of_vms):
@@ -232,10 +265,10 @@ def run(asked: argparse.Namespace) -> int:
                 raise SystemExit(f"there is no set {', '.join(sorted(unknown))}; there is {', '.join(builds.SETS)}")
             builds.ensure(tuple(asked.sets) or builds.USUAL_SETS)
         case "up", _:
-            up(lab, api_only=asked.api_only, releases=asked.releases or builds.USUAL_VERSIONS)
+            releases = asked.releases or builds.USUAL_VERSIONS
+            up(lab, api_only=asked.api_only, real_guests=asked.real_guests, releases=releases)
         case "release", _:
-            builds.ensure((builds.set_of(asked.version),))
-            node.import_images(node.control_plane(running(lab)), node.image_archives([asked.version]))
+            add_release(running(lab), asked.version)
         case "cdi", _:
             cdi.install(running(lab))
         case "down", _:
@@ -265,6 +298,10 @@ def run(asked: argparse.Namespace) -> int:
             print("\n".join(vms.create(running(lab), asked.count, wish_of(asked), asked.namespace)))
         case "vm", "create-mixed":
             print("\n".join(vms.create_mixed(running(lab), asked.times, asked.namespace)))
+        case "vm", "create-real":
+            print("\n".join(real_vms.create(with_real_guests(lab), asked.count, asked.namespace)))
+        case "vm", "ask":
+            print(json.dumps(real_vms.ask(running(lab), asked.vm, asked.namespace)._asdict()))
         case "vm", "list":
             print(vms.table(running(lab), asked.namespace))
         case "vm", "evict":
