@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from kvlab import images, kubectl, manifests, node_init
+from kvlab import images, kubectl, manifests, node_init, pod_network
 from kvlab.builds import program
 from kvlab.lab import NODE_ADDRESS, NODE_NAME, NODE_POD_CIDR, Lab
 from kvlab.netns import inside
@@ -110,12 +110,13 @@ def _is_ready(node: Node, component: str) -> bool:
 def _write_configuration(node: Node) -> None:
     network = node.folder / "cni"
     network.mkdir(parents=True)
-    (node.folder / "containerd.toml").write_text(_containerd_configuration(network), encoding="utf-8")
+    plugins = pod_network.install(node.folder / "cni-plugins")
+    (node.folder / "containerd.toml").write_text(_containerd_configuration(network, plugins), encoding="utf-8")
     (network / "10-lab.conflist").write_text(json.dumps(_pod_network(node)), encoding="utf-8")
     (node.folder / "kubelet.yaml").write_text(yaml.safe_dump(_kubelet_configuration(node)), encoding="utf-8")
 
 
-def _containerd_configuration(network: Path) -> str:
+def _containerd_configuration(network: Path, plugins: Path) -> str:
     # restrict_oom_score_adj: without CAP_SYS_RESOURCE runc cannot lower the score and dies with
     # "can't get final child's PID".
     return f"""\
@@ -126,7 +127,7 @@ address = "{CONTAINERD_SOCKET}"
 sandbox_image = "{images.PAUSE}"
 restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "/usr/lib/cni"
+bin_dir = "{plugins}"
 conf_dir = "{network}"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
@@ -136,7 +137,7 @@ runtime_type = "io.containerd.runc.v2"
 def _pod_network(node: Node) -> dict[str, object]:
     bridge = {
         "type": "bridge",
-        "bridge": "pods",
+        "bridge": pod_network.BRIDGE,
         "isGateway": True,
         "ipMasq": False,
         "ipam": {
@@ -145,7 +146,7 @@ def _pod_network(node: Node) -> dict[str, object]:
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }
-    return {"cniVersion": "0.4.0", "name": "lab", "plugins": [bridge]}
+    return pod_network.configuration(bridge, node.lab.state / "vm-addresses")
 
 
 def _kubelet(node: Node) -> list[str | Path]:
