@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import pytest
 
+FAILED = pytest.StashKey[str]()
+
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> object:
     """Remember on the module that a test has failed."""
     report = (yield).get_result()
     if report.failed and item.parent:
-        setattr(item.parent, "failed_before", item.name)
+        item.parent.stash[FAILED] = item.name
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Fail at once where an earlier step of the same lab failed."""
-    earlier = getattr(item.parent, "failed_before", "")
+    earlier = item.parent.stash.get(FAILED, "") if item.parent else ""
     if earlier:
         pytest.fail(f"not run, because {earlier} failed before it on the same lab")
