@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def cni(lab: str, command: str, pod: str, name: str, folder: Path) -> dict[str, 
     programs = folder / "programs"
     if not programs.exists():
         pod_network.install(programs)
-    ranges = [[{"subnet": "10.98.0.0/24"}]]
+    ranges = [[pod_network.part_of_all(ipaddress.IPv4Network("10.98.0.0/24"))]]
     ipam = {"type": "host-local", "ranges": ranges, "dataDir": str(folder), "routes": [{"dst": "0.0.0.0/0"}]}
     bridge = {"type": "bridge", "bridge": pod_network.BRIDGE, "isGateway": True, "ipam": ipam}
     network = pod_network.configuration(bridge, folder / "addresses")

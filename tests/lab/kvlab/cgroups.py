@@ -28,18 +28,36 @@ def tracking() -> Path:
 def create(lab: Lab) -> None:
     """Make the lab's cgroup everywhere: kubelet wants its root to exist in every hierarchy."""
     for hierarchy in hierarchies():
-        own = hierarchy / lab.cgroup
-        own.mkdir(exist_ok=True)
-        for setting in ("cpuset.cpus", "cpuset.mems"):
-            if (hierarchy / setting).exists():
-                (own / setting).write_text((hierarchy / setting).read_text())
+        _make(hierarchy / lab.cgroup)
     (tracking() / lab.cgroup / "processes").mkdir(exist_ok=True)
+
+
+def create_for_node(lab: Lab, name: str) -> None:
+    """Make a cgroup in the lab's everywhere, for a node that sees nothing of the cgroups around it."""
+    if all((hierarchy / "cgroup.controllers").exists() for hierarchy in hierarchies()):
+        raise SystemExit("nodes with cgroups of their own need cgroup v1, which this machine does not have")
+    for hierarchy in hierarchies():
+        _make(hierarchy / lab.cgroup / name)
+
+
+def _make(own: Path) -> None:
+    own.mkdir(exist_ok=True)
+    for setting in ("cpuset.cpus", "cpuset.mems"):
+        if (own.parent / setting).exists():
+            (own / setting).write_text((own.parent / setting).read_text())
 
 
 def inside(lab: Lab, argv: Sequence[str | Path]) -> list[str | Path]:
     """The command line that runs *argv* in the lab's cgroup: a shell goes there, then becomes *argv*."""
     processes_file = tracking() / lab.cgroup / "processes" / "cgroup.procs"
     return ["sh", "-c", 'echo 0 >"$0" && exec "$@"', processes_file, *argv]
+
+
+def inside_node(lab: Lab, name: str, argv: Sequence[str | Path]) -> list[str | Path]:
+    """The command line that runs *argv* in a node's cgroup of every hierarchy."""
+    go = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit; shift; done; shift; exec "$@"'
+    files = [hierarchy / lab.cgroup / name / "cgroup.procs" for hierarchy in hierarchies()]
+    return ["sh", "-c", go, "sh", *files, "--", *argv]
 
 
 def of(lab: Lab) -> list[Path]:

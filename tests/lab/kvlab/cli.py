@@ -37,12 +37,13 @@ from kvlab.processes import CommandFailed, components, pid_of
 from kvlab.waiting import NotYet, TimedOut, say
 
 
-def up(lab: Lab, *, api_only: bool, releases: Sequence[str]) -> None:
+def up(lab: Lab, *, api_only: bool, real_guests: bool, releases: Sequence[str]) -> None:
     """Start a lab that has the images of these releases; what a killed run left under the same name is cleared first."""
+    form = {"api_only": api_only, "real_guests": real_guests}
     with cache.locked(f"lab-{lab.name}"):
         if is_complete(lab):
-            if lab.recorded()["api_only"] != api_only:
-                raise SystemExit(f"the lab {lab.name} is up in the other form; bring it down first")
+            if lab.recorded() != form:
+                raise SystemExit(f"the lab {lab.name} is up in another form; bring it down first")
             say(f"the lab {lab.name} is up")
             return
         packages.ensure(packages.NETWORK if api_only else packages.NETWORK | packages.NODE)
@@ -62,9 +63,11 @@ def up(lab: Lab, *, api_only: bool, releases: Sequence[str]) -> None:
             cluster.start_controllers(lab)
             kwok.start_workers(lab)
             kwok.start_guests(lab)
-            node.start_node(node.control_plane(lab), node.image_archives(releases))
+            node.start_control_plane(lab, node.image_archives(releases))
+            if real_guests:
+                node.start_for_real_guests(lab, node.guest_archives(releases))
             cluster.wait_for_controllers(lab)
-        lab.record(api_only=api_only)
+        lab.record(**form)
         say(f"the lab {lab.name} is up after {time.monotonic() - started:.0f} s")
 
 
@@ -101,6 +104,15 @@ def running(lab: Lab) -> Lab:
     if not lab.recorded():
         raise SystemExit(f"the lab {lab.name} is not up: python3 tests/lab up --name {lab.name}")
     return lab
+
+
+def add_release(lab: Lab, version: str) -> None:
+    """Give the nodes of a running lab the images of one more release."""
+    builds.ensure((builds.set_of(version),))
+    node.import_images(node.control_plane(lab), node.image_archives([version]))
+    if lab.recorded().get("real_guests"):
+        for one in node.for_real_guests(lab):
+            node.import_images(one, node.guest_archives([version]))
 
 
 def shell(lab: Lab) -> None:
@@ -149,7 +161,9 @@ def parser() -> argparse.ArgumentParser:
         help=f"of {', '.join(builds.SETS)} (default: all but {on_demand})",
     )
     start = command("up", "start a lab")
-    start.add_argument("--api-only", action="store_true", help="only etcd and the apiserver")
+    form = start.add_mutually_exclusive_group()
+    form.add_argument("--api-only", action="store_true", help="only etcd and the apiserver")
+    form.add_argument("--real-guests", action="store_true", help="also two real nodes, for guests that really run")
     start.add_argument(
         *("--release", "-r"),
         dest="releases",
@@ -230,10 +244,10 @@ def run(asked: argparse.Namespace) -> int:
                 raise SystemExit(f"there is no set {', '.join(sorted(unknown))}; there is {', '.join(builds.SETS)}")
             builds.ensure(tuple(asked.sets) or builds.USUAL_SETS)
         case "up", _:
-            up(lab, api_only=asked.api_only, releases=asked.releases or builds.USUAL_VERSIONS)
+            releases = asked.releases or builds.USUAL_VERSIONS
+            up(lab, api_only=asked.api_only, real_guests=asked.real_guests, releases=releases)
         case "release", _:
-            builds.ensure((builds.set_of(asked.version),))
-            node.import_images(node.control_plane(running(lab)), node.image_archives([asked.version]))
+            add_release(running(lab), asked.version)
         case "down", _:
             down(existing() if asked.all else [lab])
         case "status", _:

@@ -26,8 +26,25 @@ KUBECONFIGS = ("super-admin", "controller-manager", "scheduler", "kubelet")
 
 def make_certificates(lab: Lab) -> None:
     """Certificates and kubeconfigs, by kubeadm; it does nothing else here."""
+    config = _kubeadm_configuration(lab, NODE_NAME)
+    run(inside(lab, [program("kubernetes", "kubeadm"), "init", "phase", "certs", "all", f"--config={config}"]))
+    for user in KUBECONFIGS:
+        _make_kubeconfig(lab, user, config, lab.kubeconfig_of(user).parent)
+
+
+def make_node_credentials(lab: Lab, name: str) -> None:
+    """The kubeconfig of one more node's kubelet, signed as the first one's."""
+    _make_kubeconfig(lab, "kubelet", _kubeadm_configuration(lab, name), lab.kubelet_kubeconfig(name).parent)
+
+
+def _make_kubeconfig(lab: Lab, user: str, config: Path, folder: Path) -> None:
+    arguments = [f"--config={config}", f"--kubeconfig-dir={folder}"]
+    run(inside(lab, [program("kubernetes", "kubeadm"), "init", "phase", "kubeconfig", user, *arguments]))
+
+
+def _kubeadm_configuration(lab: Lab, node_name: str) -> Path:
     kubeadm = program("kubernetes", "kubeadm")
-    config = lab.state / "kubeadm.yaml"
+    config = lab.state / f"kubeadm-{node_name}.yaml"
     config.write_text(
         yaml.safe_dump_all(
             [
@@ -35,7 +52,7 @@ def make_certificates(lab: Lab) -> None:
                     "apiVersion": "kubeadm.k8s.io/v1beta4",
                     "kind": "InitConfiguration",
                     "localAPIEndpoint": {"advertiseAddress": NODE_ADDRESS, "bindPort": API_PORT},
-                    "nodeRegistration": {"name": NODE_NAME},
+                    "nodeRegistration": {"name": node_name},
                 },
                 {
                     "apiVersion": "kubeadm.k8s.io/v1beta4",
@@ -50,11 +67,7 @@ def make_certificates(lab: Lab) -> None:
         ),
         encoding="utf-8",
     )
-    run(inside(lab, [kubeadm, "init", "phase", "certs", "all", f"--config={config}"]))
-    folder = lab.kubeconfig_of("admin").parent
-    for user in KUBECONFIGS:
-        arguments = [f"--config={config}", f"--kubeconfig-dir={folder}"]
-        run(inside(lab, [kubeadm, "init", "phase", "kubeconfig", user, *arguments]))
+    return config
 
 
 def start_api(lab: Lab) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 from kvlab import kubectl, manifests
 from kvlab.lab import Lab
@@ -24,8 +25,13 @@ def install(lab: Lab, version: str, how: str) -> None:
     """Install a release and wait until KubeVirt says that it is done."""
     kubectl.kubectl(lab, *HOW[how], "-f", manifests.operator(version))
     wait_for(f"virt-operator {version}", lambda: _operator_available(lab), 300)
-    wait_for("the KubeVirt CR to be accepted", lambda: kubectl.attempt(lab, *HOW[how], "-f", manifests.CR), 60)
+    wait_for("the KubeVirt CR to be accepted", lambda: kubectl.attempt(lab, *HOW[how], "-f", cr_of(lab)), 60)
     wait_done(lab, version)
+
+
+def cr_of(lab: Lab) -> Path:
+    """The KubeVirt CR of a lab: virt-handler and VMs go to its real nodes for guests, or else to the simulated ones."""
+    return manifests.CR_REAL_GUESTS if lab.recorded().get("real_guests") else manifests.CR
 
 
 def wait_done(lab: Lab, version: str) -> None:
@@ -37,7 +43,7 @@ def uninstall(lab: Lab) -> None:
     """Delete the CR, then what the operator's manifest brought."""
     operator = kubectl.get(lab, "deployment", "virt-operator", "-n", "kubevirt")
     image = operator["spec"]["template"]["spec"]["containers"][0]["image"]
-    for manifest in (manifests.CR, manifests.operator(image.rpartition(":")[2])):
+    for manifest in (cr_of(lab), manifests.operator(image.rpartition(":")[2])):
         kubectl.kubectl(lab, "delete", "-f", manifest, "--ignore-not-found", "--timeout=300s")
 
 

@@ -24,6 +24,8 @@ SIMULATED_NODE_ADDRESS = "10.97.1.1"
 SIMULATED_POD_CIDR = "10.99.0.0/16"
 API_PORT = 443  # in the namespace; the relay makes it reachable from outside
 NODE_NAME = "control-plane"
+REAL_GUEST_NODES = {"real-1": ("10.97.0.2", "10.98.1.0/24"), "real-2": ("10.97.0.3", "10.98.2.0/24")}
+"""The nodes for real guests, each with its address and its pods' addresses."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ class Lab:
     def kubeconfig_of(self, user: str) -> Path:
         """The kubeconfig of a component, for use inside of the namespace."""
         return self.state / "kubeconfigs" / f"{user}.conf"
+
+    def kubelet_kubeconfig(self, node: str) -> Path:
+        """The kubeconfig of a node's kubelet."""
+        return self.kubeconfig_of("kubelet" if node == NODE_NAME else f"{node}/kubelet")
 
     def record(self, **facts: t.Any) -> None:
         """Remember how the lab was started; written last, so a lab without it is not complete."""

@@ -24,7 +24,12 @@ def create(lab: Lab) -> None:
     run(["unshare", f"--net={lab.netns}", "true"])
     run(inside(lab, ["ip", "link", "set", "lo", "up"]))
     for address in (API_SERVICE_ADDRESS, NODE_ADDRESS):
-        run(inside(lab, ["ip", "address", "add", f"{address}/32", "dev", "lo"]))
+        add_address(lab, address)
+
+
+def add_address(lab: Lab, address: str) -> None:
+    """Give the namespace one more address."""
+    run(inside(lab, ["ip", "address", "add", f"{address}/32", "dev", "lo"]))
 
 
 def inside(lab: Lab, argv: Sequence[str | Path]) -> list[str | Path]:

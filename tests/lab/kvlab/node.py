@@ -2,10 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The real node: containerd, runc and kubelet, with their own /run, /var/lib, /var/log and pids."""
+"""The real nodes: containerd, runc and kubelet, with their own /run, /var/lib, /var/log and pids.
+
+There is always one, for the control plane's pods. Nodes for real guests come beside it if they are asked for: they also
+have cgroups, a /var and a hostname of their own, so that what runs there for one node finds nothing of another.
+"""
 
 from __future__ import annotations
 
+import functools
+import ipaddress
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,9 +20,9 @@ from pathlib import Path
 
 import yaml
 
-from kvlab import images, kubectl, manifests, node_init, pod_network
+from kvlab import cgroups, cluster, images, kubectl, manifests, netns, node_init, pod_network
 from kvlab.builds import program
-from kvlab.lab import NODE_ADDRESS, NODE_NAME, NODE_POD_CIDR, Lab
+from kvlab.lab import NODE_ADDRESS, NODE_NAME, NODE_POD_CIDR, REAL_GUEST_NODES, Lab
 from kvlab.netns import inside
 from kvlab.processes import CommandFailed, child_of, must_run, pid_of, run, start
 from kvlab.waiting import NotYet, wait_for
@@ -33,6 +39,8 @@ class Node:
     name: str
     address: str
     pod_cidr: str
+    real_guests: bool = False
+    """Whether it is one for real guests."""
 
     @property
     def folder(self) -> Path:
@@ -44,36 +52,82 @@ class Node:
         """The component that holds the node's namespaces."""
         return f"{self.name}-init"
 
+    @property
+    def containerd(self) -> str:
+        """The component that runs the node's containers."""
+        return f"{self.name}-containerd"
+
+    @property
+    def kubelet(self) -> str:
+        """The component that makes it a node of the cluster."""
+        return f"{self.name}-kubelet"
+
     def within(self, argv: Sequence[str | Path]) -> list[str | Path]:
         """The command line that runs *argv* in the node's namespaces."""
         holder = pid_of(self.lab, self.init)
         if holder is None:
             raise NotYet(f"the node {self.name} is not there")
-        return ["nsenter", f"--target={child_of(holder)}", "--mount", "--pid", "--net", *argv]
+        enter = ["nsenter", f"--target={child_of(holder)}", "--mount", "--pid", "--net"]
+        if not self.real_guests:
+            return [*enter, *argv]
+        return cgroups.inside_node(self.lab, self.name, [*enter, "--cgroup", "--ipc", "--uts", *argv])
 
 
 def control_plane(lab: Lab) -> Node:
-    """The lab's real node."""
+    """The real node that every whole lab has."""
     return Node(lab, NODE_NAME, NODE_ADDRESS, NODE_POD_CIDR)
 
 
-def start_node(node: Node, archives: Iterable[Path]) -> None:
-    """Start the node, import the images, and wait until kubelet says that the node is ready."""
+def for_real_guests(lab: Lab) -> list[Node]:
+    """The nodes that a lab with real guests has besides."""
+    return [Node(lab, name, address, pods, True) for name, (address, pods) in REAL_GUEST_NODES.items()]
+
+
+def start_control_plane(lab: Lab, archives: Sequence[Path]) -> None:
+    """Start the node of the control plane's pods, with these images."""
+    _start([control_plane(lab)], archives, manifests.DATA / "real-node.yaml")
+
+
+def start_for_real_guests(lab: Lab, archives: Sequence[Path]) -> None:
+    """Start the nodes for real guests, with these images."""
+    if not Path("/dev/net/tun").exists():
+        raise SystemExit("real guests need /dev/net/tun, which this machine does not have (modprobe tun)")
+    nodes = for_real_guests(lab)
+    for node in nodes:
+        netns.add_address(lab, node.address)
+        cluster.make_node_credentials(lab, node.name)
+        cgroups.create_for_node(lab, node.name)
+    _start(nodes, archives, manifests.DATA / "real-guest-nodes.yaml")
+
+
+def _start(nodes: Iterable[Node], archives: Sequence[Path], labels: Path) -> None:
+    """Start nodes, import the images, give the nodes their labels, and wait until they are ready."""
+    for node in nodes:
+        _start_containerd(node)
+        import_images(node, archives)
+    for node in nodes:
+        start(node.lab, node.kubelet, node.within(_kubelet(node)))
+    for node in nodes:
+        kubectl.apply(node.lab, labels)
+    for node in nodes:
+        wait_for(f"the node {node.name} to be ready", functools.partial(_is_ready, node), 120)
+
+
+def _start_containerd(node: Node) -> None:
     _write_configuration(node)
-    lab = node.lab
-    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    start(lab, node.init, inside(lab, [*namespaces, sys.executable, "-I", Path(node_init.__file__), node.folder]))
+    start(node.lab, node.init, inside(node.lab, _init(node)))
     wait_for(f"the namespaces of {node.name}", lambda: _has_namespaces(node), 30)
+    start(node.lab, node.containerd, node.within(["containerd", f"--config={node.folder}/containerd.toml"]))
+    wait_for("containerd", lambda: _containerd_answers(node), 60)
 
-    containerd = f"{node.name}-containerd"
-    start(lab, containerd, node.within(["containerd", f"--config={node.folder}/containerd.toml"]))
-    wait_for("containerd", lambda: _containerd_answers(node, containerd), 60)
-    import_images(node, archives)
 
-    kubelet = f"{node.name}-kubelet"
-    start(lab, kubelet, node.within(_kubelet(node)))
-    kubectl.apply(lab, manifests.DATA / "real-node.yaml")
-    wait_for(f"the node {node.name} to be ready", lambda: _is_ready(node, kubelet), 120)
+def _init(node: Node) -> list[str | Path]:
+    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    program_of_init = [sys.executable, "-I", Path(node_init.__file__), node.folder]
+    if not node.real_guests:
+        return [*namespaces, *program_of_init]
+    own = [*namespaces, "--cgroup", "--ipc", "--uts", *program_of_init, node.name]
+    return cgroups.inside_node(node.lab, node.name, own)
 
 
 def import_images(node: Node, archives: Iterable[Path]) -> None:
@@ -87,13 +141,18 @@ def image_archives(kubevirt_versions: Iterable[str]) -> list[Path]:
     return [images.folder() / "pause.tar", *(images.folder() / f"kubevirt-{v}.tar" for v in kubevirt_versions)]
 
 
+def guest_archives(kubevirt_versions: Iterable[str]) -> list[Path]:
+    """The image archives that a node for real guests needs."""
+    return [images.folder() / "pause.tar"]
+
+
 def _has_namespaces(node: Node) -> bool:
     must_run(node.lab, node.init)
     return (node.folder / "ready").exists()
 
 
-def _containerd_answers(node: Node, component: str) -> bool:
-    must_run(node.lab, component)
+def _containerd_answers(node: Node) -> bool:
+    must_run(node.lab, node.containerd)
     try:
         plugins = run(node.within(["ctr", f"--address={CONTAINERD_SOCKET}", "plugins", "ls"]))
     except CommandFailed as failure:
@@ -101,8 +160,8 @@ def _containerd_answers(node: Node, component: str) -> bool:
     return any(line.split()[:2] == ["io.containerd.grpc.v1", "cri"] and "ok" in line for line in plugins.splitlines())
 
 
-def _is_ready(node: Node, component: str) -> bool:
-    must_run(node.lab, component)
+def _is_ready(node: Node) -> bool:
+    must_run(node.lab, node.kubelet)
     status = kubectl.get(node.lab, "node", node.name).get("status", {})
     return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
 
@@ -135,6 +194,7 @@ runtime_type = "io.containerd.runc.v2"
 
 
 def _pod_network(node: Node) -> dict[str, object]:
+    own = ipaddress.IPv4Network(node.pod_cidr)
     bridge = {
         "type": "bridge",
         "bridge": pod_network.BRIDGE,
@@ -142,7 +202,7 @@ def _pod_network(node: Node) -> dict[str, object]:
         "ipMasq": False,
         "ipam": {
             "type": "host-local",
-            "ranges": [[{"subnet": node.pod_cidr}]],
+            "ranges": [[pod_network.part_of_all(own)]],
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }
@@ -153,7 +213,7 @@ def _kubelet(node: Node) -> list[str | Path]:
     return [
         program("kubernetes", "kubelet"),
         f"--config={node.folder}/kubelet.yaml",
-        f"--kubeconfig={node.lab.kubeconfig_of('kubelet')}",
+        f"--kubeconfig={node.lab.kubelet_kubeconfig(node.name)}",
         f"--hostname-override={node.name}",
         f"--node-ip={node.address}",
     ]
@@ -168,7 +228,7 @@ def _kubelet_configuration(node: Node) -> dict[str, object]:
         "authentication": {"anonymous": {"enabled": False}, "x509": {"clientCAFile": f"{node.lab.pki}/ca.crt"}},
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{node.lab.cgroup}",
+        "cgroupRoot": "/" if node.real_guests else f"/{node.lab.cgroup}",
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
         "failSwapOn": False,
         "resolvConf": "",

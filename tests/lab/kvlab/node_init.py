@@ -5,30 +5,77 @@
 """The first process of a node: gives the node its own /run, /var/lib and /var/log, and collects ended orphans.
 
 Runs alone, in new mount and pid namespaces: when it ends, the kernel ends every process of the node and drops its
-mounts, so nothing of a node can be left behind.
+mounts, so nothing of a node can be left behind. With the name of a node for real guests it is in new cgroup, ipc and
+uts namespaces as well, and shows the node its own cgroups only.
 """
 
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 
 def main() -> None:
-    """``node_init.py FOLDER``; writes FOLDER/ready when processes may be started in the node."""
-    folder = Path(sys.argv[1])
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
+    """``node_init.py FOLDER [NAME]``; writes FOLDER/ready when processes may be started in the node."""
+    folder, names = Path(sys.argv[1]), sys.argv[2:]
+    mount("-t", "tmpfs", "tmpfs", "/run")
     for name in ("lib", "log"):
         (folder / name).mkdir()
-        subprocess.run(["mount", "--bind", folder / name, f"/var/{name}"], check=True)
+        mount("--bind", folder / name, f"/var/{name}")
+    for name in names:
+        socket.sethostname(name)
+        link_run(folder / "var")
+        show_own_cgroups()
     # Containers may ask for mounts that propagate.
-    subprocess.run(["mount", "--make-rshared", "/"], check=True)
+    mount("--make-rshared", "/")
     (folder / "ready").touch()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel then collects ended children by itself
     while True:
         signal.pause()
+
+
+def mount(*arguments: str | Path) -> None:
+    """Run mount."""
+    subprocess.run(["mount", *arguments], check=True)
+
+
+def link_run(own: Path) -> None:
+    """Make /var/run a relative link, in a /var of the node's *own* that has the same folders else.
+
+    virt-handler looks at it as /proc/1/root/var/run: from there an absolute link leads into virt-handler's own root.
+    """
+    own.mkdir()
+    for path in Path("/var").iterdir():
+        if path.is_dir() and not path.is_symlink():
+            (own / path.name).mkdir()
+            mount("--rbind", path, own / path.name)
+    (own / "run").symlink_to("../run")
+    mount("--rbind", own, "/var")
+
+
+def show_own_cgroups() -> None:
+    """Mount the cgroup hierarchies anew where they are: from within a cgroup namespace they begin at its root."""
+    lines = [line.split() for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
+    hierarchies = {Path(line[1]): (line[2], line[3]) for line in lines if line[2] in ("cgroup", "cgroup2")}
+    (top,) = {path.parent for path in hierarchies}
+    # Not only covered: runc and kubelet take the first mount of a controller that they read of.
+    subprocess.run(["umount", "--recursive", "--lazy", top], check=True)
+    mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", top)
+    for path, (kind, options) in hierarchies.items():
+        path.mkdir()
+        mount("-t", kind, *(["-o", controllers(options)] if kind == "cgroup" else []), kind, path)
+
+
+def controllers(options: str) -> str:
+    """What says which cgroup v1 hierarchy is meant, of the mount options in /proc/mounts."""
+    present = {line.split()[0] for line in Path("/proc/cgroups").read_text(encoding="utf-8").splitlines()}
+    named = [option for option in options.split(",") if option.startswith("name=")]
+    return ",".join(
+        [*(option for option in options.split(",") if option in present), *(["none"] if named else []), *named]
+    )
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ from pathlib import Path
 PLUGINS = Path("/usr/lib/cni")
 NAME = "lab-pods"
 BRIDGE = "pods"
+POD_CIDR = ipaddress.IPv4Network("10.98.0.0/16")
+"""The addresses of the pods of all real nodes."""
 VM_CIDR = ipaddress.IPv4Network("10.100.0.0/16")
 VM_GATEWAY = VM_CIDR[1]
 
@@ -54,6 +56,11 @@ def configuration(bridge: Json, addresses: Path) -> Json:
     """
     own = {"type": NAME, "usual": bridge, "addresses": str(addresses)}
     return {"cniVersion": "0.4.0", "name": "lab", "plugins": [own]}
+
+
+def part_of_all(own: ipaddress.IPv4Network) -> Json:
+    """A node's range for its pods: all nodes are on one bridge, which has one gateway."""
+    return {"subnet": str(POD_CIDR), "rangeStart": str(own[2]), "rangeEnd": str(own[-2]), "gateway": str(POD_CIDR[1])}
 
 
 def vm_of(arguments: str) -> str | None:
