@@ -83,6 +83,15 @@ def for_real_guests(lab: Lab) -> list[Node]:
     return [Node(lab, name, address, pods, True) for name, (address, pods) in REAL_GUEST_NODES.items()]
 
 
+def named(lab: Lab, name: str) -> Node:
+    """The real node of this name."""
+    nodes = [control_plane(lab), *(for_real_guests(lab) if lab.recorded().get("real_guests") else ())]
+    found = [node for node in nodes if node.name == name]
+    if not found:
+        raise SystemExit(f"there is no real node {name}; there is {', '.join(node.name for node in nodes)}")
+    return found[0]
+
+
 def start_control_plane(lab: Lab, archives: Sequence[Path]) -> None:
     """Start the node of the control plane's pods, with these images."""
     _start([control_plane(lab)], archives, manifests.DATA / "real-node.yaml")
