@@ -95,8 +95,8 @@ def neighbour(lab: str, address: str) -> str:
     return str(entry["lladdr"])
 
 
-def hardware_address(pod: str) -> str:
-    (interface,) = json.loads(inside(pod, "ip", "-json", "link", "show", "eth0"))
+def hardware_address(namespace: str, of: str = "eth0") -> str:
+    (interface,) = json.loads(inside(namespace, "ip", "-json", "link", "show", of))
     return str(interface["address"])
 
 
@@ -124,3 +124,4 @@ def test_a_vm_keeps_its_address_and_is_reached_where_its_guest_has_spoken_last(
     knock(lab, address)
     assert neighbour(lab, address) == hardware_address(target)
     knock(other, address)
+    assert hardware_address(lab, pod_network.BRIDGE) == pod_network.BRIDGE_ADDRESS, "the gateway of all has changed"

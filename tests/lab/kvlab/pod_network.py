@@ -28,6 +28,7 @@ from pathlib import Path
 PLUGINS = Path("/usr/lib/cni")
 NAME = "lab-pods"
 BRIDGE = "pods"
+BRIDGE_ADDRESS = "02:00:0a:62:00:01"
 POD_CIDR = ipaddress.IPv4Network("10.98.0.0/16")
 """The addresses of the pods of all real nodes."""
 VM_CIDR = ipaddress.IPv4Network("10.100.0.0/16")
@@ -91,6 +92,9 @@ def main() -> None:
         # Without an address from it, the plugin only makes the pod's interface.
         usual |= {"isGateway": False, "ipam": {}}
     result = _call_usual(usual)
+    if os.environ["CNI_COMMAND"] == "ADD":
+        # Otherwise it is that of one of the pods, and changes with them: all others then lose their gateway for a while.
+        _ip("link", "set", BRIDGE, "address", BRIDGE_ADDRESS)
     if vm and os.environ["CNI_COMMAND"] == "ADD":
         address = address_of(vm, Path(given["addresses"]))
         _give(address, os.environ["CNI_NETNS"], os.environ["CNI_IFNAME"])
