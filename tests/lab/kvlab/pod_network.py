@@ -93,8 +93,7 @@ def main() -> None:
         usual |= {"isGateway": False, "ipam": {}}
     result = _call_usual(usual)
     if os.environ["CNI_COMMAND"] == "ADD":
-        # Otherwise it is that of one of the pods, and changes with them: all others then lose their gateway for a while.
-        _ip("link", "set", BRIDGE, "address", BRIDGE_ADDRESS)
+        _fix_address_of_bridge()
     if vm and os.environ["CNI_COMMAND"] == "ADD":
         address = address_of(vm, Path(given["addresses"]))
         _give(address, os.environ["CNI_NETNS"], os.environ["CNI_IFNAME"])
@@ -116,6 +115,18 @@ def _call_usual(configured: Json) -> str:
         sys.stdout.write(done.stdout)  # its error, as CNI wants it
         raise SystemExit(done.returncode)
     return done.stdout
+
+
+def _fix_address_of_bridge() -> None:
+    """Otherwise it is that of one of the pods, and changes with them.
+
+    All others then lose their gateway for a while, and the gateway asks anew where each address is: so only once.
+    """
+    shown = subprocess.run(
+        ["ip", "-json", "link", "show", BRIDGE], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    if json.loads(shown)[0]["address"] != BRIDGE_ADDRESS:
+        _ip("link", "set", BRIDGE, "address", BRIDGE_ADDRESS)
 
 
 def _give(address: ipaddress.IPv4Address, netns: str, interface: str) -> None:
