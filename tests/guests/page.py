@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tests.guests.record import Row, from_json, table
 from tests.support.kubevirt import FROM, TO
@@ -24,19 +24,29 @@ AGAIN = "virt-handler rolled out once more"
 UPDATER = "KubeVirt's own updater"
 EVICT = "Evict"
 PHASES = (UPGRADE, DRAIN, CANARY, WIDEN, AGAIN, UPDATER, EVICT)
-RUNS = ("run", "drain")
-"""The files of rows: the run of the proof, and the upgrade with a drain in it."""
+
+TOO_SLOW = "a migration that is too slow"
+NO_TARGET = "a target launcher that cannot start"
+NO_HANDLER = "virt-handler away from a node for five minutes"
+KILLED = "a guest killed while it was moved"
+MENDED = "moved, when nothing failed any more"
+NODE_GONE = "the target's node gone"
+FAILURES = (TOO_SLOW, NO_TARGET, NO_HANDLER, KILLED, MENDED, NODE_GONE)
+
+RUNS = ("run", "failures")
+"""The files of rows: the run of the proof, and the one with a drain in the upgrade and then failures."""
 
 
-def rows() -> list[Row]:
-    """What the runs until now have put down, in the order of the phases."""
-    found = [row for run in RUNS if (file := RESULTS / f"{run}.json").exists() for row in from_json(file.read_text())]
-    return sorted(found, key=lambda row: (PHASES.index(row.phase), row.guest))
+def rows(phases: Sequence[str]) -> list[Row]:
+    """What the runs until now have put down of these phases, in their order."""
+    files = [file for run in RUNS if (file := RESULTS / f"{run}.json").exists()]
+    found = [row for file in files for row in from_json(file.read_text()) if row.phase in phases]
+    return sorted(found, key=lambda row: (phases.index(row.phase), row.guest))
 
 
 def save_table() -> str:
-    """Put the table of all runs until now into build/guests/table.md, and return it."""
-    text = table(rows())
+    """Put the tables of all runs until now into build/guests/table.md, and return them."""
+    text = "\n".join(table(found) for phases in (PHASES, FAILURES) if (found := rows(phases)))
     (RESULTS / "table.md").write_text(text)
     return text
 
@@ -47,13 +57,14 @@ def save_page() -> None:
     Raises:
         ValueError: A phase was not recorded, or something was wrong in one.
     """
-    found = rows()
-    missing = [phase for phase in PHASES if phase not in {row.phase for row in found}]
+    found, failures = rows(PHASES), rows(FAILURES)
+    missing = [phase for phase in (*PHASES, *FAILURES) if phase not in {row.phase for row in (*found, *failures)}]
     wrong = [f"{row.phase}, {row.guest}: {'; '.join(row.wrong)}" for row in found if row.wrong]
     if missing or wrong:
         raise ValueError(f"not recorded: {missing}; wrong: {wrong}")
     text = PAGE.read_text()
     text = _between(text, "table", table(found))
+    text = _between(text, "table of failures", table(failures))
     text = _between(text, "run", f"```\n{(RESULTS / 'run.txt').read_text()}```\n")
     PAGE.write_text(text)
 
