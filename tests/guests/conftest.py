@@ -6,21 +6,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
 FAILED = pytest.StashKey[str]()
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> object:
-    """Remember on the module that a test has failed."""
-    report = (yield).get_result()
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember of the file that a test of it has failed."""
+    report = yield
     if report.failed and item.parent:
-        item.parent.stash[FAILED] = item.name
+        item.parent.stash.setdefault(FAILED, item.name)
+    return report
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail at once where an earlier step of the same lab failed."""
+    """Fail at once where an earlier step on the same lab has failed."""
     earlier = item.parent.stash.get(FAILED, "") if item.parent else ""
     if earlier:
-        pytest.fail(f"not run, because {earlier} failed before it on the same lab")
+        pytest.fail(f"not run, because {earlier} has failed before it on the same lab", pytrace=False)

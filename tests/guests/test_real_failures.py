@@ -37,14 +37,13 @@ from tests.guests.stage import (
     on_node,
     roll_out_again,
 )
-from tests.support.kubevirt import FROM, TO, assert_arrived, wait_until
+from tests.support.kubevirt import TO, assert_arrived, wait_until
 from tests.support.lab import ROOT, Json, Lab, Result, lab, worker_name
 from tests.support.vms import is_held, methods, migrations, moved_by_ours, told, unfinished, vms
 
 pytestmark = pytest.mark.full
 
 CANARY, OTHER = GUESTS
-NAMES = {f"default/{name}" for name in GUESTS}
 IMAGES = ("ctr", "--address=/run/containerd/containerd.sock", "--namespace=k8s.io", "images")
 NEW_LAUNCHER = f"quay.io/kubevirt/virt-launcher:{TO}"
 SLOW = {
@@ -126,7 +125,8 @@ def assert_went_on(run: Run, phase: str, before: dict[str, Guest]) -> None:
 
 
 def test_a_node_is_drained_in_the_middle_of_the_upgrade(run: Run) -> None:
-    node, drains = nodes_of(run.cluster)[CANARY], []
+    node = nodes_of(run.cluster)[CANARY]
+    drains: list[subprocess.Popen[str]] = []
     handlers_before = handlers(run.cluster)
 
     def drain(line: str) -> None:
@@ -266,8 +266,7 @@ def test_a_node_that_is_gone(run: Run) -> None:
         )
     canary, other = run.of(page.NODE_GONE)
     assert canary.wrong == [], "the guest whose target is gone goes on"
-    assert (other.boots, other.broken) != (2, 0), "the guest of the node that is gone runs elsewhere"
-    assert guests(run.cluster)[CANARY].pods[:1] == before[CANARY].pods[:1]
+    assert other.boots == 1, "the guest of the node that is gone has been started elsewhere"
 
 
 def pod_runs_on(cluster: Lab, pod: str) -> str:

@@ -9,12 +9,22 @@ The tests follow one another on one lab.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from tests.guests import page
-from tests.guests.stage import GUESTS, LAUNCHER, Run, guests, handlers, is_at_rest, lab_with_guests, roll_out_again
+from tests.guests.stage import (
+    GUESTS,
+    LAUNCHER,
+    Guest,
+    Run,
+    guests,
+    handlers,
+    is_at_rest,
+    lab_with_guests,
+    roll_out_again,
+)
 from tests.support.kubevirt import TO, assert_arrived, wait_until
 from tests.support.lab import lab, worker_name
 from tests.support.vms import moved_by_kubevirt, moved_by_ours, vms
@@ -121,11 +131,11 @@ def test_the_table(run: Run) -> None:
 NO_METHODS = '{"spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": []}}}'
 
 
-def _assert_moved(run: Run, before: dict[str, object]) -> None:
+def _assert_moved(run: Run, before: Mapping[str, Guest]) -> None:
     """Each guest is the same VMI at the same address, on another launcher."""
     wait_until(lambda: is_at_rest(run.cluster))
     after = guests(run.cluster)
     for name in GUESTS:
         old, new = before[name], after[name]
-        assert (new.uid, new.address) == (old.uid, old.address)  # type: ignore[attr-defined]
-        assert new.launcher != old.launcher and new.pods != old.pods  # type: ignore[attr-defined]
+        assert (new.uid, new.address) == (old.uid, old.address)
+        assert new.launcher != old.launcher and new.pods != old.pods
