@@ -9,6 +9,7 @@ Needs root on Linux and Go, as the lab does.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import signal
@@ -27,8 +28,15 @@ from kvlab.lab import Lab
 from kvlab.waiting import wait_for
 
 TOOL = [sys.executable, str(Path(__file__).parent)]
-API_ONLY, WHOLE = ["--api-only"], []
-BOTH_FORMS = pytest.mark.parametrize("form", [API_ONLY, WHOLE], ids=["api-only", "whole"])
+API_ONLY, WHOLE, REAL_GUESTS = ["--api-only"], [], ["--real-guests"]
+ALL_FORMS = pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(API_ONLY, id="api-only"),
+        pytest.param(WHOLE, id="whole"),
+        pytest.param(REAL_GUESTS, id="real-guests", marks=pytest.mark.full),
+    ],
+)
 # What is built on demand is not built for every run of the tests.
 RELEASES = [
     pytest.param(version, marks=[] if version in builds.USUAL_VERSIONS else pytest.mark.full)
@@ -100,7 +108,7 @@ def machine() -> dict[str, t.Any]:
     }
 
 
-@BOTH_FORMS
+@ALL_FORMS
 def test_down_leaves_nothing(lab: Lab, form: list[str]) -> None:
     before = machine()
     tool("up", "--name", lab.name, *form)
@@ -118,7 +126,13 @@ def test_down_leaves_nothing(lab: Lab, form: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("form", "component"),
-    [(API_ONLY, "etcd"), (API_ONLY, "kube-apiserver"), (WHOLE, "control-plane-init"), (WHOLE, "control-plane-kubelet")],
+    [
+        (API_ONLY, "etcd"),
+        (API_ONLY, "kube-apiserver"),
+        (WHOLE, "control-plane-init"),
+        (WHOLE, "control-plane-kubelet"),
+        pytest.param(REAL_GUESTS, "real-2-init", marks=pytest.mark.full),
+    ],
 )
 def test_up_after_a_kill_in_the_middle_of_it(lab: Lab, form: list[str], component: str) -> None:
     with subprocess.Popen([*TOOL, "up", "--name", lab.name, *form], stderr=subprocess.DEVNULL) as starting:
@@ -134,6 +148,57 @@ def test_up_after_a_kill_in_the_middle_of_it(lab: Lab, form: list[str], componen
 
     assert "is up" in tool("status", "--name", lab.name)
     assert still_there(left) == []
+
+
+def privileged_pod(name: str) -> dict[str, t.Any]:
+    """A pod on the node *name* that asks for what virt-handler asks for."""
+    container = {
+        "name": "pause",
+        "image": images.PAUSE,
+        "command": ["/usr/bin/pause", name],
+        "securityContext": {"privileged": True, "runAsUser": 0},
+        "volumeMounts": [{"name": "run", "mountPath": "/var/run/kubevirt", "mountPropagation": "Bidirectional"}],
+    }
+    spec = {
+        "nodeName": name,
+        "hostPID": True,
+        "tolerations": [{"operator": "Exists"}],
+        "containers": [container],
+        "volumes": [{"name": "run", "hostPath": {"path": "/var/run/kubevirt", "type": "DirectoryOrCreate"}}],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def process_of(lab: Lab, *words: str) -> int:
+    """The pid of the lab's process with this command line."""
+    wanted = "".join(f"{word}\0" for word in words).encode()
+    (pid,) = (pid for pid in cgroups.processes(lab) if Path(f"/proc/{pid}/cmdline").read_bytes() == wanted)
+    return pid
+
+
+@pytest.mark.full
+def test_a_node_for_real_guests_keeps_to_itself(lab: Lab) -> None:
+    tool("up", "--name", lab.name, *REAL_GUESTS)
+    one, other = node.for_real_guests(lab)
+    pods = lab.state / "pods.json"
+    items = [privileged_pod(name) for name in (one.name, other.name)]
+    pods.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    kubectl = ("kubectl", "--name", lab.name, "--")
+    tool(*kubectl, "apply", "-f", str(pods))
+    tool(*kubectl, "wait", "pod", "--all", "--for=condition=Ready", "--timeout=120s")
+    processes.run(one.within(["sh", "-c", "mkdir /run/kubevirt/new && mount -t tmpfs tmpfs /run/kubevirt/new"]))
+
+    for which in (one, other):
+        address = tool(*kubectl, "get", "pod", which.name, "-o", "jsonpath={.status.podIP}")
+        assert ipaddress.ip_address(address) in ipaddress.ip_network(which.pod_cidr)
+        pid = process_of(lab, "/usr/bin/pause", which.name)
+        holder = processes.child_of(processes.pid_of(lab, which.init) or 0)
+        assert os.stat(f"/proc/{pid}/ns/pid") == os.stat(f"/proc/{holder}/ns/pid")
+        own = f":/{lab.cgroup}/{which.name}/kubepods/"
+        assert all(own in line for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines())
+        within = processes.run(which.within(["cat", "/proc/1/cgroup"])).split()
+        assert within and all(line.endswith(":/") for line in within)
+        assert ("/var/run/kubevirt/new" in Path(f"/proc/{pid}/mountinfo").read_text()) == (which == one)
 
 
 def test_labs_side_by_side(lab: Lab) -> None:

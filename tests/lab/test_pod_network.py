@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import subprocess
 import sys
@@ -41,6 +40,7 @@ def namespaces() -> Iterator[list[str]]:
     while any(Path(folder).readlink() == own for folder in folders):
         pass
     inside(folders[0], "ip", "link", "set", "lo", "up")
+    inside(folders[0], "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
     yield folders
     for process in processes:
         process.kill()
@@ -63,9 +63,9 @@ def cni(lab: str, command: str, pod: str, name: str, folder: Path) -> dict[str, 
     programs = folder / "programs"
     if not programs.exists():
         pod_network.install(programs)
-    ranges = [[pod_network.part_of_all(ipaddress.IPv4Network("10.98.0.0/24"))]]
+    ranges = [[{"subnet": "10.98.0.0/24"}]]
     ipam = {"type": "host-local", "ranges": ranges, "dataDir": str(folder), "routes": [{"dst": "0.0.0.0/0"}]}
-    bridge = {"type": "bridge", "bridge": pod_network.BRIDGE, "isGateway": True, "ipam": ipam}
+    bridge = {"type": "bridge", "bridge": "pods", "isGateway": True, "ipam": ipam}
     network = pod_network.configuration(bridge, folder / "addresses")
     (plugin,) = network["plugins"]
     environment = {
@@ -118,7 +118,7 @@ def test_a_vm_keeps_its_address_and_is_reached_where_its_guest_has_spoken_last(
     knock(lab, address)
     assert neighbour(lab, address) == hardware_address(source), "the target has announced itself, with no guest in it"
 
-    knock(target, "10.98.0.1")
+    knock(target, "10.98.0.1")  # as a guest does that has just arrived
     assert neighbour(lab, address) == hardware_address(target)
     cni(lab, "DEL", source, "virt-launcher-guest-1-abcde", tmp_path)
     knock(lab, address)

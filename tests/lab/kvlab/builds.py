@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
-from kvlab import cache, images, manifests
+from kvlab import cache, debian, images, layers, manifests, packages, real_images
 from kvlab.waiting import say
 
 SOURCES = Path(__file__).parents[1] / "build"
@@ -38,6 +39,10 @@ class BuildSet:
     """What else is made from the set's module, when its programs are there."""
     folder: str = ""
     """The folder of its go.mod, where another set has the same sources."""
+    packed_by: tuple[ModuleType, ...] = (images, manifests)
+    """What :attr:`then` works with."""
+    with_c: bool = False
+    """Whether its programs have parts in C."""
 
     @property
     def source(self) -> Path:
@@ -77,6 +82,22 @@ def _kubevirt(version: str, sources: str) -> BuildSet:
     return BuildSet(set_of(version), stamp, {}, image_and_manifest, set_of(sources))
 
 
+def _real_kubevirt(version: str) -> BuildSet:
+    def image(build: BuildSet) -> None:
+        real_images.pack_release(build.programs, build.module("kubevirt.io/kubevirt"), version)
+
+    stamp = {"kubevirt.io/client-go/version.gitVersion": version}
+    packed_by = (real_images, layers, debian)
+    return BuildSet(real_images.set_of(version), stamp, {}, image, packed_by=packed_by, with_c=True)
+
+
+def _guest() -> BuildSet:
+    def image(build: BuildSet) -> None:
+        real_images.pack_guest(build.programs / "guest")
+
+    return BuildSet(real_images.GUEST_SET, then=image, packed_by=(real_images, layers, debian))
+
+
 def _stage_crd(build: BuildSet) -> None:
     crd = build.module("sigs.k8s.io/kwok") / "kustomize/crd/bases/kwok.x-k8s.io_stages.yaml"
     shutil.copyfile(crd, manifests.kwok_stage_crd())
@@ -103,12 +124,12 @@ SETS = {
         BuildSet("pause", then=lambda build: images.pack_pause(build.programs)),
         BuildSet("kwok", {"sigs.k8s.io/kwok/pkg/consts.Version": "v0.8.0"}, {}, _stage_crd),
         *(_kubevirt(version, RELABELLED.get(version, version)) for version in KUBEVIRT_VERSIONS),
+        *map(_real_kubevirt, real_images.RELEASES),
+        _guest(),
     )
 }
 API_SETS = ("kubernetes", "etcd")
-CLUSTER_SETS = tuple(name for name in SETS if not name.startswith("kubevirt-"))
-
-
+CLUSTER_SETS = (*API_SETS, "pause", "kwok")
 USUAL_SETS = (*CLUSTER_SETS, *map(set_of, USUAL_VERSIONS))
 
 
@@ -133,6 +154,8 @@ def build(wanted: BuildSet) -> None:
     say(f"building {wanted.name}")
     started = time.monotonic()
     stamp.unlink(missing_ok=True)
+    if wanted.with_c:
+        packages.ensure(packages.COMPILER)
     flags = " ".join(["-s -w", *(f"-X {variable}={value}" for variable, value in wanted.stamped.items())])
     _go(wanted, ["install", "-trimpath", "-ldflags", flags, "tool"])
     for given, name in wanted.renamed.items():
@@ -146,7 +169,7 @@ def build(wanted: BuildSet) -> None:
 def fingerprint(wanted: BuildSet) -> str:
     """Changes when the set has to be built again: its files, its versions, and how the lab packs what is built."""
     digest = hashlib.sha256(repr((wanted.stamped, wanted.renamed)).encode())
-    packing = [Path(module.__file__ or "") for module in (images, manifests)] if wanted.then else []
+    packing = [Path(module.__file__ or "") for module in wanted.packed_by] if wanted.then else []
     for path in [*sorted(wanted.source.iterdir()), *packing]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -154,7 +177,12 @@ def fingerprint(wanted: BuildSet) -> str:
 
 def _go(wanted: BuildSet, arguments: list[str]) -> str:
     wanted.programs.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"CGO_ENABLED": "0", "GOBIN": str(wanted.programs), "GOFLAGS": "-buildvcs=false"}
+    environment = os.environ | {
+        "CGO_ENABLED": "1" if wanted.with_c else "0",
+        "GOBIN": str(wanted.programs),
+        # libvirt's library is looked for when a program runs, so its headers need not be here.
+        "GOFLAGS": "-buildvcs=false" + (" -tags=libvirt_dlopen" if wanted.with_c else ""),
+    }
     done = subprocess.run(
         ["go", *arguments], cwd=wanted.source, env=environment, stdout=subprocess.PIPE, text=True, check=False
     )

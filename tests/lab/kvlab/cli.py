@@ -29,6 +29,7 @@ from kvlab import (
     netns,
     node,
     packages,
+    real_images,
     vms,
     watches,
 )
@@ -48,6 +49,8 @@ def up(lab: Lab, *, api_only: bool, real_guests: bool, releases: Sequence[str]) 
             return
         packages.ensure(packages.NETWORK if api_only else packages.NETWORK | packages.NODE)
         wanted = builds.API_SETS if api_only else (*builds.CLUSTER_SETS, *map(builds.set_of, releases))
+        if real_guests:
+            wanted += real_images.sets(releases)
         builds.ensure(wanted)
         started = time.monotonic()
         leftovers.clear(lab)
@@ -108,9 +111,10 @@ def running(lab: Lab) -> Lab:
 
 def add_release(lab: Lab, version: str) -> None:
     """Give the nodes of a running lab the images of one more release."""
-    builds.ensure((builds.set_of(version),))
+    real_guests = lab.recorded().get("real_guests")
+    builds.ensure((builds.set_of(version), *(real_images.sets([version]) if real_guests else ())))
     node.import_images(node.control_plane(lab), node.image_archives([version]))
-    if lab.recorded().get("real_guests"):
+    if real_guests:
         for one in node.for_real_guests(lab):
             node.import_images(one, node.guest_archives([version]))
 

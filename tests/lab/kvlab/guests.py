@@ -18,24 +18,26 @@ from collections.abc import Iterator
 
 CRD = "crd/virtualmachineinstances.kubevirt.io"
 GUEST = (
-    "{.metadata.namespace},{.metadata.uid},{.status.phase},"
+    "{.metadata.namespace},{.metadata.uid},{.status.phase},{.status.nodeName},"
     "{.status.migrationState.completed},{.status.migrationState.failed},"
     "{.status.migrationState.sourcePod},{.status.migrationState.targetPod}" + '{"\\n"}'
 )
+REAL_NODES = ("real-1", "real-2")
+"""Where guests are real: their launchers end by themselves."""
 ENDED = '{"status": {"phase": "Succeeded"}}'
 
 
 def left_pod(line: str) -> tuple[str, str] | None:
     """Namespace and name of the pod that a guest has left by its last migration, from a line as :data:`GUEST` makes it."""
-    namespace, _uid, _phase, completed, failed, source, target = line.strip().split(",")
+    namespace, _uid, _phase, node, completed, failed, source, target = line.strip().split(",")
     pod = target if failed == "true" else source
-    return (namespace, pod) if completed == "true" and pod else None
+    return (namespace, pod) if completed == "true" and pod and node not in REAL_NODES else None
 
 
 def ended_guest(line: str) -> tuple[str, str] | None:
     """Namespace and UID of a VMI whose guest has ended, from a line as :data:`GUEST` makes it."""
-    namespace, uid, phase, *_migration = line.strip().split(",")
-    return (namespace, uid) if phase in ("Succeeded", "Failed") else None
+    namespace, uid, phase, node, *_migration = line.strip().split(",")
+    return (namespace, uid) if phase in ("Succeeded", "Failed") and node not in REAL_NODES else None
 
 
 def guests(kubectl: list[str]) -> Iterator[str]:

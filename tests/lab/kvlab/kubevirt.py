@@ -18,6 +18,7 @@ HOW = {
     "kubectl-apply": ["apply"],
     "server-side": ["apply", "--server-side"],
 }
+CR_REAL_GUESTS = manifests.DATA / "kubevirt-cr-real-guests.yaml"
 DONE = {"Available": "True", "Progressing": "False", "Degraded": "False", "Created": "True"}
 
 
@@ -31,7 +32,7 @@ def install(lab: Lab, version: str, how: str) -> None:
 
 def cr_of(lab: Lab) -> Path:
     """The KubeVirt CR of a lab: virt-handler and VMs go to its real nodes for guests, or else to the simulated ones."""
-    return manifests.CR_REAL_GUESTS if lab.recorded().get("real_guests") else manifests.CR
+    return CR_REAL_GUESTS if lab.recorded().get("real_guests") else manifests.CR
 
 
 def wait_done(lab: Lab, version: str) -> None:

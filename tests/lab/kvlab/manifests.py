@@ -13,7 +13,6 @@ from kvlab.processes import run
 
 DATA = Path(__file__).parents[1] / "data"
 CR = DATA / "kubevirt-cr.yaml"
-CR_REAL_GUESTS = DATA / "kubevirt-cr-real-guests.yaml"
 
 
 def operator(version: str) -> Path:

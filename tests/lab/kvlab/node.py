@@ -11,7 +11,6 @@ have cgroups, a /var and a hostname of their own, so that what runs there for on
 from __future__ import annotations
 
 import functools
-import ipaddress
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from kvlab import cgroups, cluster, images, kubectl, manifests, netns, node_init, pod_network
+from kvlab import cgroups, cluster, images, kubectl, manifests, netns, node_init, pod_network, real_images
 from kvlab.builds import program
 from kvlab.lab import NODE_ADDRESS, NODE_NAME, NODE_POD_CIDR, REAL_GUEST_NODES, Lab
 from kvlab.netns import inside
@@ -142,7 +141,24 @@ def _init(node: Node) -> list[str | Path]:
 def import_images(node: Node, archives: Iterable[Path]) -> None:
     """Give images to the node's containerd."""
     for archive in archives:
-        run(node.within(["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "images", "import", archive]))
+        run(_ctr(node, "import", archive))
+    if node.real_guests:
+        name_by_digest(node)
+
+
+def name_by_digest(node: Node) -> None:
+    """Let the node know its images also as NAME@DIGEST: so the target of a migration asks for those that a VM boots from."""
+    rows = [line.split()[:3] for line in run(_ctr(node, "ls")).splitlines()[1:]]
+    names = {name for name, _kind, _digest in rows}
+    for name, _kind, digest in rows:
+        by_digest = f"{name.rpartition(':')[0]}@{digest}"
+        # containerd also has each image under its digest alone
+        if not name.startswith("sha256:") and "@" not in name and by_digest not in names:
+            run(_ctr(node, "tag", name, by_digest))
+
+
+def _ctr(node: Node, *arguments: str | Path) -> list[str | Path]:
+    return node.within(["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "images", *arguments])
 
 
 def image_archives(kubevirt_versions: Iterable[str]) -> list[Path]:
@@ -152,7 +168,7 @@ def image_archives(kubevirt_versions: Iterable[str]) -> list[Path]:
 
 def guest_archives(kubevirt_versions: Iterable[str]) -> list[Path]:
     """The image archives that a node for real guests needs."""
-    return [images.folder() / "pause.tar"]
+    return [images.folder() / "pause.tar", *real_images.archives(kubevirt_versions)]
 
 
 def _has_namespaces(node: Node) -> bool:
@@ -203,15 +219,15 @@ runtime_type = "io.containerd.runc.v2"
 
 
 def _pod_network(node: Node) -> dict[str, object]:
-    own = ipaddress.IPv4Network(node.pod_cidr)
     bridge = {
         "type": "bridge",
-        "bridge": pod_network.BRIDGE,
+        # CNI gives a bridge the gateway address of one node only; the namespace routes between the bridges.
+        "bridge": f"pods-{node.name}" if node.real_guests else "pods",
         "isGateway": True,
         "ipMasq": False,
         "ipam": {
             "type": "host-local",
-            "ranges": [[pod_network.part_of_all(own)]],
+            "ranges": [[{"subnet": node.pod_cidr}]],
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }

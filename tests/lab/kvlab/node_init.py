@@ -22,13 +22,14 @@ def main() -> None:
     """``node_init.py FOLDER [NAME]``; writes FOLDER/ready when processes may be started in the node."""
     folder, names = Path(sys.argv[1]), sys.argv[2:]
     mount("-t", "tmpfs", "tmpfs", "/run")
-    for name in ("lib", "log"):
-        (folder / name).mkdir()
-        mount("--bind", folder / name, f"/var/{name}")
-    for name in names:
-        socket.sethostname(name)
-        link_run(folder / "var")
+    if names:
+        socket.sethostname(names[0])
+        show_own_var(folder / "var")
         show_own_cgroups()
+    else:
+        for name in ("lib", "log"):
+            (folder / name).mkdir()
+            mount("--bind", folder / name, f"/var/{name}")
     # Containers may ask for mounts that propagate.
     mount("--make-rshared", "/")
     (folder / "ready").touch()
@@ -42,18 +43,21 @@ def mount(*arguments: str | Path) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
 
-def link_run(own: Path) -> None:
-    """Make /var/run a relative link, in a /var of the node's *own* that has the same folders else.
+def show_own_var(own: Path) -> None:
+    """Give the node a /var with its *own* lib and log and the other folders of the machine's, and a relative /var/run.
 
-    virt-handler looks at it as /proc/1/root/var/run: from there an absolute link leads into virt-handler's own root.
+    virt-handler looks at that as /proc/1/root/var/run: from there an absolute link leads into virt-handler's own root.
     """
-    own.mkdir()
-    for path in Path("/var").iterdir():
-        if path.is_dir() and not path.is_symlink():
-            (own / path.name).mkdir()
-            mount("--rbind", path, own / path.name)
+    folders = [path for path in Path("/var").iterdir() if path.is_dir() and not path.is_symlink()]
+    for path in folders:
+        (own / path.name).mkdir(parents=True)
     (own / "run").symlink_to("../run")
+    shared = [path for path in folders if path.name not in ("lib", "log")]
+    for path in shared:
+        mount("--bind", path, own / path.name)
     mount("--rbind", own, "/var")
+    for path in shared:
+        subprocess.run(["umount", own / path.name], check=True)
 
 
 def show_own_cgroups() -> None:
@@ -64,14 +68,14 @@ def show_own_cgroups() -> None:
     # Not only covered: runc and kubelet take the first mount of a controller that they read of.
     subprocess.run(["umount", "--recursive", "--lazy", top], check=True)
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", top)
+    present = {line.split()[0] for line in Path("/proc/cgroups").read_text(encoding="utf-8").splitlines()}
     for path, (kind, options) in hierarchies.items():
         path.mkdir()
-        mount("-t", kind, *(["-o", controllers(options)] if kind == "cgroup" else []), kind, path)
+        mount("-t", kind, *(["-o", controllers(options, present)] if kind == "cgroup" else []), kind, path)
 
 
-def controllers(options: str) -> str:
+def controllers(options: str, present: set[str]) -> str:
     """What says which cgroup v1 hierarchy is meant, of the mount options in /proc/mounts."""
-    present = {line.split()[0] for line in Path("/proc/cgroups").read_text(encoding="utf-8").splitlines()}
     named = [option for option in options.split(",") if option.startswith("name=")]
     return ",".join(
         [*(option for option in options.split(",") if option in present), *(["none"] if named else []), *named]

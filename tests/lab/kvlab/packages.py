@@ -19,6 +19,10 @@ from kvlab.waiting import say
 NETWORK = {"iproute2": "ip"}
 NODE = {"containerd": "containerd", "runc": "runc", "containernetworking-plugins": "/usr/lib/cni/bridge"}
 
+# to compile C, also as a part of Go programs
+COMPILER = {"gcc": "gcc", "libc6-dev": "gencat"}
+DEBIAN_SYSTEMS = {"mmdebstrap": "mmdebstrap"}
+
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 

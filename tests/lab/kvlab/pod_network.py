@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The network of the pods of real nodes: one bridge, on which a VM keeps its address when it moves.
+"""The network of the pods of real nodes, on which a VM keeps its address when it moves.
 
 A CNI plugin, and what a node needs to call it. Pods get an address of their node's range, by the usual plugins. The
-launchers of a VM all get the same address, wherever they are: where a guest runs, so answers its network, as with pod
-networks that are made for VMs (OVN-Kubernetes, Calico). Two launchers that have one address during a migration do not
-disturb each other, because the pods' gateway goes on sending to the one that it knows until another asks for it by ARP,
-and a launcher does so when its guest sends the first packet. So nothing may announce the address before: the usual
-plugin does, and therefore does not set this address itself.
+launchers of all VMs are on one bridge, whatever their node, and those of one VM all have the same address: where a guest
+runs, so answers its network, as with pod networks that are made for VMs (OVN-Kubernetes, Calico). Two launchers that have
+one address during a migration do not disturb each other, because the gateway goes on sending to the one that it knows
+until another asks for it by ARP, and a launcher does so when its guest sends its first packet. So nothing may announce
+the address before: the usual plugin does, and therefore does not set this address itself.
 """
 
 from __future__ import annotations
@@ -27,10 +27,8 @@ from pathlib import Path
 
 PLUGINS = Path("/usr/lib/cni")
 NAME = "lab-pods"
-BRIDGE = "pods"
-BRIDGE_ADDRESS = "02:00:0a:62:00:01"
-POD_CIDR = ipaddress.IPv4Network("10.98.0.0/16")
-"""The addresses of the pods of all real nodes."""
+BRIDGE = "vms"
+BRIDGE_ADDRESS = "02:00:0a:64:00:01"
 VM_CIDR = ipaddress.IPv4Network("10.100.0.0/16")
 VM_GATEWAY = VM_CIDR[1]
 
@@ -59,11 +57,6 @@ def configuration(bridge: Json, addresses: Path) -> Json:
     return {"cniVersion": "0.4.0", "name": "lab", "plugins": [own]}
 
 
-def part_of_all(own: ipaddress.IPv4Network) -> Json:
-    """A node's range for its pods: all nodes are on one bridge, which has one gateway."""
-    return {"subnet": str(POD_CIDR), "rangeStart": str(own[2]), "rangeEnd": str(own[-2]), "gateway": str(POD_CIDR[1])}
-
-
 def vm_of(arguments: str) -> str | None:
     """Namespace and name of the VM whose launcher a pod is, from CNI_ARGS; None for other pods."""
     given = dict(pair.split("=", 1) for pair in arguments.split(";") if "=" in pair)
@@ -86,16 +79,13 @@ def main() -> None:
     """What CNI asks for: the command in the environment, the configuration in stdin, the result in stdout."""
     given = json.load(sys.stdin) if os.environ["CNI_COMMAND"] != "VERSION" else {"cniVersion": "0.4.0"}
     vm = vm_of(os.environ.get("CNI_ARGS", ""))
-    usual = {key: given[key] for key in ("cniVersion", "name", "prevResult", "runtimeConfig") if key in given}
-    usual |= given.get("usual", {"type": "bridge"})
-    if vm:
-        # Without an address from it, the plugin only makes the pod's interface.
-        usual |= {"isGateway": False, "ipam": {}}
-    result = _call_usual(usual)
-    if os.environ["CNI_COMMAND"] == "ADD":
-        _fix_address_of_bridge()
+    configured = {key: given[key] for key in ("cniVersion", "name", "prevResult", "runtimeConfig") if key in given}
+    # Without an address from it, the plugin only makes the pod's interface.
+    configured |= {"type": "bridge", "bridge": BRIDGE, "ipam": {}} if vm else given.get("usual", {"type": "bridge"})
+    result = _call_usual(configured)
     if vm and os.environ["CNI_COMMAND"] == "ADD":
         address = address_of(vm, Path(given["addresses"]))
+        _fix_address_of_bridge()
         _give(address, os.environ["CNI_NETNS"], os.environ["CNI_IFNAME"])
         result = json.dumps(with_address(json.loads(result), address))
     sys.stdout.write(result)
@@ -130,9 +120,7 @@ def _fix_address_of_bridge() -> None:
 
 
 def _give(address: ipaddress.IPv4Address, netns: str, interface: str) -> None:
-    # The gateway is not an address of the bridge, of which the usual plugin allows only one.
-    _ip("address", "replace", f"{VM_GATEWAY}/32", "dev", "lo")
-    _ip("route", "replace", str(VM_CIDR), "dev", BRIDGE, "src", str(VM_GATEWAY))
+    _ip("address", "replace", f"{VM_GATEWAY}/{VM_CIDR.prefixlen}", "dev", BRIDGE)
     inside = ("nsenter", f"--net={netns}")
     _ip("address", "replace", f"{address}/{VM_CIDR.prefixlen}", "dev", interface, within=inside)
     _ip("link", "set", interface, "up", within=inside)

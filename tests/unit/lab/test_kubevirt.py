@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
 from kvlab import guests, kubevirt, manifests
-from yaml import safe_load_all
+from kvlab.lab import REAL_GUEST_NODES, Lab
+from yaml import safe_load, safe_load_all
 
 
 def cr(**changes: t.Any) -> dict[str, t.Any]:
@@ -51,10 +53,11 @@ def test_a_cr_without_status_is_not_done() -> None:
 @pytest.mark.parametrize(
     ("line", "pod"),
     [
-        ("default,uid,Running,true,,source,target\n", ("default", "source")),
-        ("default,uid,Running,true,true,source,target\n", ("default", "target")),
-        ("default,uid,Running,,,source,target\n", None),
-        ("default,uid,Running,,,,\n", None),
+        ("default,uid,Running,worker-1,true,,source,target\n", ("default", "source")),
+        ("default,uid,Running,worker-1,true,true,source,target\n", ("default", "target")),
+        ("default,uid,Running,worker-1,,,source,target\n", None),
+        ("default,uid,Running,worker-1,,,,\n", None),
+        ("default,uid,Running,real-1,true,,source,target\n", None),
     ],
 )
 def test_the_pod_in_which_no_guest_is_after_a_migration(line: str, pod: tuple[str, str] | None) -> None:
@@ -65,7 +68,25 @@ def test_the_pod_in_which_no_guest_is_after_a_migration(line: str, pod: tuple[st
     ("phase", "ended"), [("Running", False), ("Scheduled", False), ("", False), ("Succeeded", True), ("Failed", True)]
 )
 def test_a_guest_that_has_ended(phase: str, ended: bool) -> None:
-    assert guests.ended_guest(f"default,uid,{phase},,,,\n") == (("default", "uid") if ended else None)
+    assert guests.ended_guest(f"default,uid,{phase},worker-1,,,,\n") == (("default", "uid") if ended else None)
+    assert guests.ended_guest(f"default,uid,{phase},real-1,,,,\n") is None
+
+
+def test_what_is_said_of_the_real_nodes_is_the_same_everywhere() -> None:
+    """The simulated guests keep off them: their program runs alone, and KWOK's Stages are data."""
+    assert set(guests.REAL_NODES) == set(REAL_GUEST_NODES)
+    nodes = safe_load((manifests.DATA / "real-guest-nodes.yaml").read_text(encoding="utf-8"))["items"]
+    assert [node["metadata"]["name"] for node in nodes] == list(REAL_GUEST_NODES)
+    stages = safe_load_all((manifests.DATA / "stages-virt-handler.yaml").read_text(encoding="utf-8"))
+    of_vmis = [stage["spec"] for stage in stages if stage["spec"]["resourceRef"]["kind"] == "VirtualMachineInstance"]
+    keep_off = {"key": ".status.nodeName", "operator": "NotIn", "values": list(REAL_GUEST_NODES)}
+    assert of_vmis and all(keep_off in stage["selector"]["matchExpressions"] for stage in of_vmis)
+
+
+@pytest.mark.parametrize(("recorded", "cr"), [({}, manifests.CR), ({"real_guests": True}, kubevirt.CR_REAL_GUESTS)])
+def test_the_cr_is_that_of_the_labs_form(monkeypatch: pytest.MonkeyPatch, recorded: dict[str, bool], cr: Path) -> None:
+    monkeypatch.setattr(Lab, "recorded", lambda _lab: recorded)
+    assert kubevirt.cr_of(Lab("lab")) == cr
 
 
 def test_vmi_stages_write_as_the_user_that_virt_api_lets_write() -> None:
