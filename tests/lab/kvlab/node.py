@@ -27,6 +27,7 @@ from kvlab.processes import CommandFailed, child_of, must_run, pid_of, run, star
 from kvlab.waiting import NotYet, wait_for
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+DNS_ADDRESS = "10.96.0.10"
 NO_EVICTION = dict.fromkeys(("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available"), "0%")
 
 
@@ -255,6 +256,9 @@ def _kubelet_configuration(node: Node) -> dict[str, object]:
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": "/" if node.real_guests else f"/{node.lab.cgroup}",
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
+        # virt-launcher gives its guest the pod's search domains, and ends over the one that stands for none. Nobody serves.
+        "clusterDNS": [DNS_ADDRESS],
+        "clusterDomain": "cluster.local",
         "failSwapOn": False,
         "resolvConf": "",
         # The machine's disk is not the lab's to judge, and the images cannot be pulled again.
