@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from tests.guests import prober
 from tests.guests.record import Phase, Row, Said, as_json, parsed, row_of
 from tests.support.kubevirt import FROM, TO, wait_until
@@ -25,6 +28,7 @@ from tests.support.vms import vms
 RESULTS = ROOT / "build" / "guests"
 GUESTS = ("guest-1", "guest-2")
 NODES = ("real-1", "real-2")
+TEMPLATE = ROOT / "tests" / "lab" / "data" / "guest-vm.yaml"
 LAUNCHER = "quay.io/kubevirt/virt-launcher"
 SETTLE = 5.0
 """Seconds of the record before and after something is done."""
@@ -38,10 +42,28 @@ def lab_with_guests(name: str, eviction_strategy: str) -> Iterator[Lab]:
     try:
         lab("kubevirt", "install", FROM, "--name", name)
         cluster = Lab.of(name)
-        lab("guest", "create", *GUESTS, "--eviction-strategy", eviction_strategy, "--name", name)
+        create_guests(cluster, eviction_strategy)
         yield cluster
     finally:
         lab("down", "--name", name)
+
+
+def create_guests(cluster: Lab, eviction_strategy: str) -> None:
+    """The two guests, one on each node; until they run, and KubeVirt has seen that they can be migrated."""
+    template = yaml.safe_load(TEMPLATE.read_text(encoding="utf-8"))
+    for name, node in zip(GUESTS, NODES, strict=True):
+        vm = copy.deepcopy(template)
+        vm["metadata"] |= {"name": name, "namespace": "default"}
+        vm["spec"]["template"]["spec"]["evictionStrategy"] = eviction_strategy
+        cluster.kubectl("cordon", *(other for other in NODES if other != node))
+        cluster.kubectl("create", "-f", "-", stdin=yaml.safe_dump(vm))
+        wait_until(lambda name=name: _can_be_migrated(cluster, name), 180)  # type: ignore[misc]
+        cluster.kubectl("uncordon", *NODES)
+
+
+def _can_be_migrated(cluster: Lab, name: str) -> bool:
+    vm = vms(cluster).get(name)
+    return vm is not None and vm.phase == "Running" and vm.conditions.get("LiveMigratable") == "True"
 
 
 def on_node(cluster: Lab, node: str, *command: str) -> str:
