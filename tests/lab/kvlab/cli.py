@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import shutil
 import sys
@@ -30,6 +31,7 @@ from kvlab import (
     node,
     packages,
     real_images,
+    real_vms,
     vms,
     watches,
 )
@@ -41,6 +43,8 @@ from kvlab.waiting import NotYet, TimedOut, say
 def up(lab: Lab, *, api_only: bool, real_guests: bool, releases: Sequence[str]) -> None:
     """Start a lab that has the images of these releases; what a killed run left under the same name is cleared first."""
     form = {"api_only": api_only, "real_guests": real_guests}
+    if real_guests:
+        node.check_for_real_guests()
     with cache.locked(f"lab-{lab.name}"):
         if is_complete(lab):
             if lab.recorded() != form:
@@ -106,6 +110,13 @@ def running(lab: Lab) -> Lab:
     """The lab, if it was brought up to the end."""
     if not lab.recorded():
         raise SystemExit(f"the lab {lab.name} is not up: python3 tests/lab up --name {lab.name}")
+    return lab
+
+
+def with_real_guests(lab: Lab) -> Lab:
+    """The lab, if it can run real guests."""
+    if not running(lab).recorded().get("real_guests"):
+        raise SystemExit(f"the lab {lab.name} has no nodes for real guests: it was brought up without --real-guests")
     return lab
 
 
@@ -207,7 +218,11 @@ def parser() -> argparse.ArgumentParser:
     evict = vm_actions.add_parser("evict", help="evict the launcher pod of a VM, as a drain does")
     for action in (migrate, evict):
         action.add_argument("vm")
-    of_vms = (create, mixed, listed, migrate, evict)
+    real = vm_actions.add_parser("create-real", help="create VMs with real guests and wait until the guests answer")
+    real.add_argument("count", type=int)
+    ask = vm_actions.add_parser("ask", help="which boot a real guest is, for how many seconds, how often it was asked")
+    ask.add_argument("vm")
+    of_vms = (create, mixed, real, listed, ask, migrate, evict)
     for action in of_vms:
         action.add_argument("--namespace", default="default")
     for action in (install, kv.add_parser("uninstall", help="delete the CR, then the operator"), *of_vms):
@@ -284,6 +299,10 @@ def run(asked: argparse.Namespace) -> int:
             print("\n".join(vms.create(running(lab), asked.count, wish_of(asked), asked.namespace)))
         case "vm", "create-mixed":
             print("\n".join(vms.create_mixed(running(lab), asked.times, asked.namespace)))
+        case "vm", "create-real":
+            print("\n".join(real_vms.create(with_real_guests(lab), asked.count, asked.namespace)))
+        case "vm", "ask":
+            print(json.dumps(real_vms.ask(running(lab), asked.vm, asked.namespace)._asdict()))
         case "vm", "list":
             print(vms.table(running(lab), asked.namespace))
         case "vm", "evict":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab's network namespace. Nothing in it has a way out: it has a loopback device and a bridge, no uplink."""
+"""The lab's network namespace. Nothing in it has a way out: it has a loopback device and bridges, no uplink."""
 
 from __future__ import annotations
 

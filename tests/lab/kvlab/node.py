@@ -27,7 +27,8 @@ from kvlab.processes import CommandFailed, child_of, must_run, pid_of, run, star
 from kvlab.waiting import NotYet, wait_for
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
-DNS_ADDRESS = "10.96.0.10"
+# virt-launcher tells its guest the pod's search domains, and dies of the dot that stands for none. No server is there.
+SEARCH_DOMAINS = {"clusterDNS": ["10.96.0.10"], "clusterDomain": "cluster.local"}
 NO_EVICTION = dict.fromkeys(("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available"), "0%")
 
 
@@ -97,10 +98,16 @@ def start_control_plane(lab: Lab, archives: Sequence[Path]) -> None:
     _start([control_plane(lab)], archives, manifests.DATA / "real-node.yaml")
 
 
-def start_for_real_guests(lab: Lab, archives: Sequence[Path]) -> None:
-    """Start the nodes for real guests, with these images."""
+def check_for_real_guests() -> None:
+    """Say at once what the machine lacks for real guests."""
     if not Path("/dev/net/tun").exists():
         raise SystemExit("real guests need /dev/net/tun, which this machine does not have (modprobe tun)")
+    if not cgroups.have_v1():
+        raise SystemExit("real guests need cgroup v1, which this machine does not have")
+
+
+def start_for_real_guests(lab: Lab, archives: Sequence[Path]) -> None:
+    """Start the nodes for real guests, with these images."""
     nodes = for_real_guests(lab)
     for node in nodes:
         netns.add_address(lab, node.address)
@@ -256,13 +263,11 @@ def _kubelet_configuration(node: Node) -> dict[str, object]:
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": "/" if node.real_guests else f"/{node.lab.cgroup}",
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
-        # virt-launcher gives its guest the pod's search domains, and ends over the one that stands for none. Nobody serves.
-        "clusterDNS": [DNS_ADDRESS],
-        "clusterDomain": "cluster.local",
         "failSwapOn": False,
         "resolvConf": "",
         # The machine's disk is not the lab's to judge, and the images cannot be pulled again.
         "evictionHard": NO_EVICTION,
         "imageGCHighThresholdPercent": 100,
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
+        **(SEARCH_DOMAINS if node.real_guests else {}),
     }

@@ -77,7 +77,7 @@ def pack_release(programs: Path, module: Path, version: str) -> None:
     names = [f"{images.KUBEVIRT_REGISTRY}/{part}:{version}" for part in PARTS]
     run(["gcc", "-O2", "-static", "-o", programs / "container-disk", module / "cmd/container-disk-v2alpha/main.c"])
     system = debian.system("qemu", SYSTEM_PACKAGES, SYSTEM_COMMANDS)
-    with tempfile.TemporaryDirectory(dir=cache.root()) as folder:
+    with tempfile.TemporaryDirectory(dir=cache.directory()) as folder:
         own = Path(folder) / "kubevirt.tar"
         with layers.written(own) as layer:
             _add_kubevirt(layer, programs, module / "cmd/virt-launcher")
@@ -104,7 +104,7 @@ def _add_kubevirt(layer: layers.Layer, programs: Path, launcher: Path) -> None:
 def pack_guest(program: Path) -> None:
     """The image that a guest boots from: Debian's kernel, and an initrd whose only program is ours."""
     kernel, modules = _kernel(debian.unpacked("kernel", KERNEL_PACKAGE))
-    with tempfile.TemporaryDirectory(dir=cache.root()) as folder:
+    with tempfile.TemporaryDirectory(dir=cache.directory()) as folder:
         own = Path(folder) / "guest.tar"
         with layers.written(own) as layer:
             layer.file("boot/vmlinuz", kernel, 0o444, QEMU_USER)

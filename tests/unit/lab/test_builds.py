@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from kvlab import builds, cli
+from kvlab import builds, cli, real_images
 
 ON_DEMAND = sorted(set(builds.KUBEVIRT_VERSIONS) - set(builds.USUAL_VERSIONS))
 
@@ -39,7 +39,7 @@ def test_up_takes_the_usual_releases_or_those_it_is_asked_for(monkeypatch: pytes
 
 
 def test_build_leaves_out_what_is_built_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
-    on_demand = list(map(builds.set_of, ON_DEMAND))
+    on_demand = [*map(builds.set_of, ON_DEMAND), *real_images.sets(real_images.RELEASES)]
     assert sorted([*sets_built(monkeypatch), *on_demand]) == sorted(builds.SETS)
     assert sets_built(monkeypatch, *on_demand) == on_demand
 
