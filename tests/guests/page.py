@@ -36,6 +36,9 @@ FAILURES = (TOO_SLOW, NO_TARGET, NO_HANDLER, KILLED, MENDED, NODE_GONE)
 RUNS = ("run", "failures")
 """The files of rows: the run of the proof, and the one with a drain in the upgrade and then failures."""
 
+_FOLDERS = re.compile(r"(?<==)~?/\S*/")
+"""Folders of the machine on which it was run."""
+
 
 def rows(phases: Sequence[str]) -> list[Row]:
     """What the runs until now have put down of these phases, in their order."""
@@ -65,7 +68,7 @@ def save_page() -> None:
     text = PAGE.read_text()
     text = _between(text, "table", table(found))
     text = _between(text, "table of failures", table(failures))
-    text = _between(text, "run", f"```\n{(RESULTS / 'run.txt').read_text()}```\n")
+    text = _between(text, "run", f"```\n{_FOLDERS.sub('', (RESULTS / 'run.txt').read_text())}```\n")
     PAGE.write_text(text)
 
 
