@@ -128,9 +128,9 @@ def roll_out_again(cluster: Lab, number: int) -> None:
         on_node(cluster, node, *images, "tag", f"{LAUNCHER}:{TO}", image)
     cluster.kubectl("set", "env", "deployment/virt-operator", "-n", "kubevirt", f"VIRT_LAUNCHER_IMAGE={image}")
     wait_until(
-        lambda: image in cluster.kubectl("get", "deployment/virt-controller", "-n", "kubevirt", "-o", "yaml"), 300
+        lambda: image in cluster.kubectl("get", "deployment/virt-controller", "-n", "kubevirt", "-o", "yaml"), 900
     )
-    wait_until(lambda: cluster.module("kubevirt_info", {}).data["state"] == "healthy", 600)
+    wait_until(lambda: cluster.module("kubevirt_info", {}).data["state"] == "healthy", 1200)
     wait_until(lambda: all(vm.is_outdated for vm in vms(cluster).values()), 120)
 
 
