@@ -8,8 +8,8 @@
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-demo: ## Upgrade a real KubeVirt with VMs on the embedded lab (root on Linux, Go)
-	@tools/demo.sh
+demo: ## Upgrade a real KubeVirt with VMs on the embedded lab (root on Linux, Go); REAL_GUESTS=1: with guests that run
+	@REAL_GUESTS=$(REAL_GUESTS) tools/demo.sh
 
 test: ## All that a change must pass: lint, unit, sanity, lab (root on Linux, Go)
 	@tools/test.sh

@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # The main job on the embedded lab: upgrade a real KubeVirt under VMs, and show that the VMs were left alone.
+# With REAL_GUESTS=1 the VMs have guests that run and serve clients, and they are also moved to the new launcher.
 #
 # Copyright the kubevirt.lifecycle maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+if [[ ${REAL_GUESTS:-} ]]; then
+    exec "$ROOT/tools/demo-real-guests.sh"
+fi
 
 FROM=v1.7.0
 TO=v1.8.4

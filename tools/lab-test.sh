@@ -17,5 +17,7 @@ if [[ -e ${1:-} ]]; then
 fi
 # These look at the whole machine, so they are alone on it.
 pytest tests/lab "$@" || (($? == 5))
+# These measure how long guests do not answer, so they are alone on it too.
+pytest tests/guests "$@" || (($? == 5))
 # These mostly wait for roll-outs, so four at once need no more time than the longest; the longest come first.
 exec pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder --durations 5 tests/cluster tests/faults tests/contract "$@"

@@ -105,6 +105,11 @@ def failure_reason(migration: Object, vmi: Object | None, pods: Iterable[Object]
     return f"KubeVirt gives no reason; its phase is {_phase(migration) or 'not set'}"
 
 
+def guest_has_failed(vmi: Object) -> bool:
+    """Whether the guest ended without having been shut down; one that its owner stops is Succeeded."""
+    return (vmi.get("status") or {}).get("phase") == "Failed"
+
+
 def not_arrived(vmi: Object, pods: Sequence[Object], *, launcher: str, was_ready: bool, had_agent: bool) -> list[str]:
     """What is still missing, after a migration succeeded, until the VM runs well on the new launcher; empty when it does.
 

@@ -29,6 +29,8 @@ ARRIVAL = 120.0
 SEEN = 30.0
 """Seconds until a migration that was made must be seen."""
 
+ENDED = "its guest ended while it was migrated: the VirtualMachineInstance is Failed"
+
 Object = Mapping[str, t.Any]
 
 
@@ -167,8 +169,11 @@ class Mover:
         for name, flight in list(self._flights.items()):
             vm, migration = scene.vms.get(name), by_name.get(flight.migration)
             if vm is None or vm.guest.uid != flight.uid or not vm.guest.running:
-                del self._flights[name]  # its owner stopped or restarted it
-                continue
+                del self._flights[name]
+                vmi = scene.vmis_by_name.get(name)
+                if vmi and vmi["metadata"]["uid"] == flight.uid and migrations.guest_has_failed(vmi):
+                    self.failed[name] = ENDED
+                continue  # else its owner stopped or restarted it
             ended = self._end_of(flight, scene.vmis_by_name[name], migration, scene)
             if ended is None:
                 continue

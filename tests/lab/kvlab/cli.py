@@ -196,6 +196,9 @@ def parser() -> argparse.ArgumentParser:
     command("kubeconfig", "the path of an administrator's kubeconfig for use outside of the lab's namespace")
     command("audit-log", "the path of the apiserver's audit log")
     command("shell", "a shell in the lab's network namespace")
+    within = command("node", "a command in the namespaces of a real node")
+    within.add_argument("node")
+    within.add_argument("arguments", nargs="+", metavar="-- ARGUMENT")
     command("logs", "the log of a component").add_argument("component")
     command("kubectl", "kubectl as the administrator").add_argument("arguments", nargs="*", metavar="-- ARGUMENT")
     manifest = command("manifest", "the path of a release's kubevirt-operator.yaml", of_lab=False)
@@ -281,6 +284,8 @@ def run(asked: argparse.Namespace) -> int:
             print(lab.audit_log)
         case "shell", _:
             shell(running(lab))
+        case "node", _:
+            become(node.named(running(lab), asked.node).within(asked.arguments))
         case "logs", _:
             logs(lab, asked.component)
         case "kubectl", _:

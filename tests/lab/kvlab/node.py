@@ -19,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from kvlab import cgroups, cluster, images, kubectl, manifests, netns, node_init, real_images
+from kvlab import cgroups, cluster, images, kubectl, manifests, netns, node_init, pod_network, real_images
 from kvlab.builds import program
 from kvlab.lab import NODE_ADDRESS, NODE_NAME, NODE_POD_CIDR, REAL_GUEST_NODES, Lab
 from kvlab.netns import inside
@@ -82,6 +82,15 @@ def control_plane(lab: Lab) -> Node:
 def for_real_guests(lab: Lab) -> list[Node]:
     """The nodes that a lab with real guests has besides."""
     return [Node(lab, name, address, pods, True) for name, (address, pods) in REAL_GUEST_NODES.items()]
+
+
+def named(lab: Lab, name: str) -> Node:
+    """The real node of this name."""
+    nodes = [control_plane(lab), *(for_real_guests(lab) if lab.recorded().get("real_guests") else ())]
+    found = [node for node in nodes if node.name == name]
+    if not found:
+        raise SystemExit(f"there is no real node {name}; there is {', '.join(node.name for node in nodes)}")
+    return found[0]
 
 
 def start_control_plane(lab: Lab, archives: Sequence[Path]) -> None:
@@ -193,12 +202,13 @@ def _is_ready(node: Node) -> bool:
 def _write_configuration(node: Node) -> None:
     network = node.folder / "cni"
     network.mkdir(parents=True)
-    (node.folder / "containerd.toml").write_text(_containerd_configuration(network), encoding="utf-8")
+    plugins = pod_network.install(node.folder / "cni-plugins")
+    (node.folder / "containerd.toml").write_text(_containerd_configuration(network, plugins), encoding="utf-8")
     (network / "10-lab.conflist").write_text(json.dumps(_pod_network(node)), encoding="utf-8")
     (node.folder / "kubelet.yaml").write_text(yaml.safe_dump(_kubelet_configuration(node)), encoding="utf-8")
 
 
-def _containerd_configuration(network: Path) -> str:
+def _containerd_configuration(network: Path, plugins: Path) -> str:
     # restrict_oom_score_adj: without CAP_SYS_RESOURCE runc cannot lower the score and dies with
     # "can't get final child's PID".
     return f"""\
@@ -209,7 +219,7 @@ address = "{CONTAINERD_SOCKET}"
 sandbox_image = "{images.PAUSE}"
 restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "/usr/lib/cni"
+bin_dir = "{plugins}"
 conf_dir = "{network}"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
@@ -229,7 +239,7 @@ def _pod_network(node: Node) -> dict[str, object]:
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }
-    return {"cniVersion": "0.4.0", "name": "lab", "plugins": [bridge]}
+    return pod_network.configuration(bridge, node.lab.state / "vm-addresses")
 
 
 def _kubelet(node: Node) -> list[str | Path]:

@@ -504,6 +504,34 @@ def test_a_failed_canary_after_a_kill_goes_back_to_what_was_before_the_first_run
     assert run.cluster.methods == ["Evict"]
 
 
+@pytest.mark.parametrize(("phase", "failures"), [("Failed", ["prod/a"]), ("Succeeded", [])])
+def test_a_guest_that_ends_on_the_way_has_failed_unless_its_owner_has_shut_it_down(
+    run: Run, phase: str, failures: list[str]
+) -> None:
+    run.cluster.add_vm("a")
+    run.cluster.add_vm("b", "n2")
+    run.cluster.courses = {"a": "hangs"}
+
+    def end() -> None:
+        if run.cluster.unfinished() and run.cluster.courses:
+            run.cluster.courses = {}
+            run.cluster.vmi("a")["status"]["phase"] = phase
+            run.cluster.save("virtualmachineinstances", run.cluster.vmi("a"))
+            for migration in run.cluster.unfinished():
+                migration.setdefault("status", {})["phase"] = "Failed"
+
+    run.cluster.each_second = end
+    stopped = run()
+    assert [one["vm"] for one in stopped.extra["failures"]] == failures
+    if failures:
+        assert ids(stopped)[0] == "workloads.canary-failed"
+        assert "its guest ended while it was migrated" in stopped.failure
+        assert run.cluster.migrated == ["a"]
+    else:
+        assert not stopped.failure
+        assert "b" not in run.cluster.outdated
+
+
 def test_migrations_that_a_killed_run_left_are_followed(run: Run) -> None:
     many(run.cluster, 4)
     deployment = run.cluster.objects[KUBEVIRT]["status"]["observedDeploymentID"]

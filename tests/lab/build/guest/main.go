@@ -54,6 +54,7 @@ func main() {
 	serving := &guest{bootID: strings.TrimSpace(string(bootID)), address: lease.address.String()}
 	say("boot %s has the address %s", serving.bootID, serving.address)
 	go serving.echo()
+	go heartbeat()
 	must(serving.serve())
 }
 
