@@ -20,7 +20,7 @@ import pytest
 from tests.support.install import install_sparingly
 from tests.support.kubevirt import KUBEVIRT, TO
 from tests.support.lab import Json, Lab, Result, lab, mutating, worker_name
-from tests.support.removal import Reached, Removal, has_backup, phrase_of, repaired, traces, wrote
+from tests.support.removal import UNARMED, Reached, Removal, has_backup, phrase_of, repaired, traces, wrote
 from tests.support.removal_outcomes import STARTS, Outcome, Run, Start, save
 
 pytestmark = pytest.mark.full
@@ -81,8 +81,9 @@ def test_kubevirt_is_removed_from(start: Start, bench: Bench, tmp_path: Path) ->
             outcome.wrong.append(f"left: {outcome.left}")
         if claims_of(cluster) != claims:
             outcome.wrong.append(f"of the disks {claims} there are {claims_of(cluster)}")
-        bench.install(TO)
-        outcome.installed_again = True
+        if not outcome.wrong:
+            bench.install(TO)
+            outcome.installed_again = True
     except Exception as error:
         outcome.wrong.append(f"{type(error).__name__}: {error}")
         raise
@@ -101,14 +102,26 @@ def claims_of(cluster: Lab) -> dict[str, str]:
 
 def play_plainly(removal: Removal, start: Start, outcome: Outcome) -> None:
     """As by default; then, where that stopped, after what a person does, and with more allowed."""
-    refuses_unarmed(removal, outcome)
-    done = noted(outcome, "as by default", removal.armed)
+    done = noted(outcome, "as by default", lambda: agreed_to(removal, outcome))
     if done.code and start.mend:
         start.mend(removal.cluster)
         done = noted(outcome, f"when {start.mended}", removal.armed)
     if done.code:
         done = noted(outcome, "with `repair: finalizers`", lambda: removal.armed(repair="finalizers"))
     ends_well(removal, done, outcome)
+
+
+def agreed_to(removal: Removal, outcome: Outcome) -> Result:
+    """A run without the phrase, which writes nothing while there is something to lose; and then one with it."""
+    position = removal.cluster.audit_position()
+    first = removal.run()
+    if not UNARMED & {*first.finding_ids}:
+        return first
+    assert first.code, first.message
+    written = mutating(removal.cluster.audited(position))
+    if written:
+        outcome.wrong.append(f"without the phrase it wrote {written}")
+    return removal.armed(confirm=phrase_of(first))
 
 
 def play_killed(removal: Removal, _start: Start, outcome: Outcome) -> None:
@@ -149,19 +162,6 @@ def play_twice(removal: Removal, _start: Start, outcome: Outcome) -> None:
 
 
 PLAYS = {"plain": play_plainly, "killed": play_killed, "twice": play_twice}
-
-
-def refuses_unarmed(removal: Removal, outcome: Outcome) -> None:
-    """While there is something to lose, nothing is written without the phrase."""
-    if not removal.phrase():
-        return
-    position = removal.cluster.audit_position()
-    refused = removal.run()
-    assert refused.code, refused.message
-    assert phrase_of(refused)
-    written = mutating(removal.cluster.audited(position))
-    if written:
-        outcome.wrong.append(f"without the phrase it wrote {written}")
 
 
 def noted(outcome: Outcome, what: str, run: t.Callable[[], Result]) -> Result:

@@ -67,7 +67,7 @@ class Removal:
         for _again in range(MOST_PHRASES):
             if not UNARMED & {*done.finding_ids} or done.code == 0:
                 break
-            done = self.run(confirm=phrase_of(done), **options)
+            done = self.run(**{**options, "confirm": phrase_of(done)})
         return done
 
     def phrase(self) -> str:

@@ -26,7 +26,7 @@ HEAD = ("start", "what is broken", "KubeVirt", "what the runs did", "what they m
 NOT_PLAYED, WRONG = "not played", "**wrong**"
 ISSUE = re.compile(r"(?<![\w/-])#(\d+)")
 ELSEWHERE = re.compile(r"([\w-]+/[\w-]+)#(\d+)")
-_LIMITS = (30, 60, 120, 300, 600)
+_LIMITS = (60, 120, 300, 600, 1200)
 
 Make = Callable[[Lab], None]
 Play = t.Literal["plain", "killed", "twice"]

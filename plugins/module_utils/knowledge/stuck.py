@@ -64,6 +64,8 @@ def blockage_findings(scene: Scene, repair: str = "report") -> list[Finding]:
         repair: The option. What a cure of this level mends is a warning and no blocker.
     """
     mended = {one.object for one in allowed(cures(scene), repair)}
+    if scene.kubevirt and repair == "finalizers" and scene.is_lost(OPERATOR):  # as soon as it is being deleted
+        mended.add(object_name(scene.kubevirt))
     found = [
         *_about_the_operator(scene),
         *_about_the_install_strategy(scene),

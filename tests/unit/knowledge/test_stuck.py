@@ -554,6 +554,14 @@ def test_a_foreign_finalizer_names_its_owner() -> None:
     assert "kubectl edit virtualmachines.kubevirt.io one -n shop" in one.fix
 
 
+def test_a_namespace_that_waits_for_a_kubevirt_that_is_not_even_being_deleted_is_no_blocker_with_finalizers() -> None:
+    """Its deletion was refused by the webhook; the run deletes both, and then the finalizer."""
+    scene = replace(ALL_GONE, namespace=ENDING, kubevirts=HEALTHY.kubevirts)
+    for repair, level in (("safe", "blocker"), ("finalizers", "warning")):
+        [one] = [one for one in blockage_findings(scene, repair) if one.id == "remove.stuck-namespace-terminating"]
+        assert one.level == level
+
+
 def test_a_dead_api_service_names_the_namespaces_that_wait_for_it() -> None:
     blocked = {
         "type": "NamespaceDeletionDiscoveryFailure",
