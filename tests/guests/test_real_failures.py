@@ -32,6 +32,7 @@ from tests.guests.stage import (
     handlers,
     is_at_rest,
     lab_with_guests,
+    launcher_now,
     launchers,
     nodes_of,
     on_node,
@@ -45,7 +46,6 @@ pytestmark = pytest.mark.full
 
 CANARY, OTHER = GUESTS
 IMAGES = ("ctr", "--address=/run/containerd/containerd.sock", "--namespace=k8s.io", "images")
-NEW_LAUNCHER = f"quay.io/kubevirt/virt-launcher:{TO}"
 SLOW = {
     "apiVersion": "migrations.kubevirt.io/v1alpha1",
     "kind": "MigrationPolicy",
@@ -165,15 +165,15 @@ def test_a_migration_that_is_too_slow_is_called_off(run: Run) -> None:
 
 def test_a_target_launcher_that_cannot_start(run: Run) -> None:
     before, asked = guests(run.cluster), sum(moved_by_ours(run.cluster).values())
-    target = other_node(before[CANARY].node)
-    on_node(run.cluster, target, *IMAGES, "tag", NEW_LAUNCHER, f"{NEW_LAUNCHER}-kept")
-    on_node(run.cluster, target, *IMAGES, "rm", NEW_LAUNCHER)
+    target, launcher = other_node(before[CANARY].node), launcher_now(run.cluster)
+    on_node(run.cluster, target, *IMAGES, "tag", launcher, f"{launcher}-kept")
+    on_node(run.cluster, target, *IMAGES, "rm", launcher)
     try:
         with run.phase(page.NO_TARGET):
             stopped = move(run.cluster, migration_timeout=40)
             reason = assert_only_the_canary_failed(run, stopped, before, asked)
     finally:
-        on_node(run.cluster, target, *IMAGES, "tag", f"{NEW_LAUNCHER}-kept", NEW_LAUNCHER)
+        on_node(run.cluster, target, *IMAGES, "tag", f"{launcher}-kept", launcher)
     assert "ErrImagePull" in reason or "ImagePullBackOff" in reason
     assert_went_on(run, page.NO_TARGET, before)
 
