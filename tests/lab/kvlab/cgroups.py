@@ -12,7 +12,8 @@ from pathlib import Path
 from kvlab.lab import Lab
 
 CPU_SHARES = 8192
-"""All pods of a lab, or of one of its nodes, share one cgroup. With the weight of a single task (1024) their probes fail on a machine that is busy."""
+"""All pods of a lab, or of one of its nodes, share one cgroup. With the weight of a single task (1024) their probes fail on
+a machine that is busy."""
 
 
 def hierarchies(mounts: str | None = None) -> list[Path]:
