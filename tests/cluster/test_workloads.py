@@ -111,6 +111,7 @@ def test_a_canary_that_fails_stops_everything(cluster: Lab, before: dict[str, st
     assert "the lab was told to let it fail" in stopped.message
     assert stopped.data["failures"] == [{"vm": f"default/{FAILING}", "reason": "the lab was told to let it fail"}]
     assert stopped.data["moved"] == 0
+    print(f"a canary that fails after 2 s ended the run {stopped.data['elapsed']:.0f} s after its begin")
 
     (only,) = migrations(cluster)
     assert (only["spec"]["vmiName"], only["status"]["phase"]) == (FAILING, "Failed")

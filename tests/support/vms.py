@@ -85,6 +85,11 @@ def some(cluster: Lab, names: Collection[str]) -> list[Vm]:
     return [found[name] for name in names if name in found]
 
 
+def have_no_pod(cluster: Lab, names: Collection[str]) -> bool:
+    """Whether none of these VMs runs in a launcher pod."""
+    return not any(vm.pods for vm in some(cluster, names))
+
+
 def on_new_launcher(cluster: Lab) -> set[str]:
     """The VMs that run well on the launcher of the newer release: exactly one launcher pod, and Ready."""
     return {

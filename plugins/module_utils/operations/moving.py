@@ -144,8 +144,9 @@ class Mover:
         namespace = body["metadata"]["namespace"]
         try:
             self._api.create(f"{self._facts.api}/namespaces/{namespace}/virtualmachineinstancemigrations", body)
-        except Conflict:  # the answer to the first attempt was lost
-            pass
+        except Conflict as error:
+            if not error.in_doubt:  # else it is there, and the answer to the first attempt was lost
+                raise
         except ApiError as error:
             if "denied the request" not in error.message:  # an admission webhook's word
                 raise

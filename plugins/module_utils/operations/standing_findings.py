@@ -166,7 +166,7 @@ def _how_to_move(kubevirt: Object) -> str:
     methods = workload_updates.methods(kubevirt)
     if methods:
         return f"virt-controller moves them by itself now ({', '.join(methods)} is set); look again in a while."
-    name, namespace = kubevirt["metadata"]["name"], kubevirt["metadata"]["namespace"]
-    # YAML, without quotes and without a brace in front, which kubectl takes for JSON.
-    patch = "spec: {workloadUpdateStrategy: {workloadUpdateMethods: [LiveMigrate]}}"
-    return f"Let virt-controller migrate them: kubectl patch kubevirt {name} -n {namespace} --type=merge -p '{patch}'"
+    return (
+        "Move them, one of each kind first: ansible-playbook kubevirt.lifecycle.workloads "
+        "-e '{kubevirt_workload_methods: [LiveMigrate]}'"
+    )

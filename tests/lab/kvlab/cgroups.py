@@ -11,6 +11,10 @@ from pathlib import Path
 
 from kvlab.lab import Lab
 
+CPU_SHARES = 8192
+"""All pods of a lab, or of one of its nodes, share one cgroup. With the weight of a single task (1024) their probes fail on
+a machine that is busy."""
+
 
 def hierarchies(mounts: str | None = None) -> list[Path]:
     """The mount points of all cgroup hierarchies (several with cgroup v1, one with v2)."""
@@ -48,6 +52,8 @@ def _make(own: Path) -> None:
     for setting in ("cpuset.cpus", "cpuset.mems"):
         if (own.parent / setting).exists():
             (own / setting).write_text((own.parent / setting).read_text())
+    if (own / "cpu.shares").exists():
+        (own / "cpu.shares").write_text(str(CPU_SHARES))
 
 
 def inside(lab: Lab, argv: Sequence[str | Path]) -> list[str | Path]:

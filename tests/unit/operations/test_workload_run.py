@@ -11,6 +11,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api import Api
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import Conflict
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interruption import Interrupted
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import leases
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.migrations import OURS_LABEL
@@ -733,3 +735,19 @@ def test_the_page_and_what_is_said_of_a_failure(run: Run, name: str) -> None:
 
 def test_every_golden_text_is_of_a_page() -> None:
     assert {path.stem for path in GOLDEN.glob("workloads-*")} == {f"workloads-{name}" for name in PAGES}
+
+
+def test_a_refused_migration_is_no_lost_answer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A conflict counts as made only where an answer was lost; else nobody would know why the migration is not there."""
+    many(run.cluster, 2)
+    create = Api.create
+
+    def conflict(api: Api, path: str, body: t.Any) -> t.Any:
+        if path == MIGRATIONS:
+            raise Conflict("POST", path, 409, "AlreadyExists", "it exists")
+        return create(api, path, body)
+
+    monkeypatch.setattr(Api, "create", conflict)
+    stopped = run()
+    assert "it exists" in stopped.failure
+    assert not run.cluster.migrated
