@@ -122,6 +122,20 @@ def launchers(cluster: Lab, name: str) -> list[str]:
     return [pod["metadata"]["name"] for pod in own if pod["status"].get("phase") not in ("Succeeded", "Failed")]
 
 
+def ask(cluster: Lab, address: str, path: str) -> None:
+    """Ask a guest for something, over a connection of its own."""
+    namespace = cluster.kubeconfig.parent / "netns"
+    get = "import sys, urllib.request; urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[1], timeout=30)"
+    url = f"http://{address}:{prober.HTTP_PORT}{path}"
+    done = subprocess.run(
+        ["nsenter", f"--net={namespace}", sys.executable, "-I", "-c", get, url],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def launcher_now(cluster: Lab) -> str:
     """The image that KubeVirt gives to the launchers that it starts now."""
     words = cluster.get("deployment", "virt-controller", "-n", "kubevirt")["spec"]["template"]["spec"]["containers"][0]
@@ -134,7 +148,7 @@ def roll_out_again(cluster: Lab, number: int) -> None:
     image = f"{LAUNCHER}:{TO}-rebuilt.{number}"
     for node in NODES:
         images = ("ctr", "--address=/run/containerd/containerd.sock", "--namespace=k8s.io", "images")
-        on_node(cluster, node, *images, "tag", f"{LAUNCHER}:{TO}", image)
+        on_node(cluster, node, *images, "tag", "--force", f"{LAUNCHER}:{TO}", image)
     cluster.kubectl("set", "env", "deployment/virt-operator", "-n", "kubevirt", f"VIRT_LAUNCHER_IMAGE={image}")
     wait_until(lambda: launcher_now(cluster) == image, 900)
     wait_until(lambda: cluster.module("kubevirt_info", {}).data["state"] == "healthy", 1200)
