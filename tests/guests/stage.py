@@ -10,11 +10,13 @@ import copy
 import re
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -120,18 +122,64 @@ def launchers(cluster: Lab, name: str) -> list[str]:
     return [pod["metadata"]["name"] for pod in own if pod["status"].get("phase") not in ("Succeeded", "Failed")]
 
 
+def ask(cluster: Lab, address: str, path: str) -> None:
+    """Ask a guest for something, over a connection of its own."""
+    namespace = cluster.kubeconfig.parent / "netns"
+    get = "import sys, urllib.request; urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[1], timeout=30)"
+    url = f"http://{address}:{prober.HTTP_PORT}{path}"
+    done = subprocess.run(
+        ["nsenter", f"--net={namespace}", sys.executable, "-I", "-c", get, url],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def launcher_now(cluster: Lab) -> str:
+    """The image that KubeVirt gives to the launchers that it starts now."""
+    words = cluster.get("deployment", "virt-controller", "-n", "kubevirt")["spec"]["template"]["spec"]["containers"][0]
+    command = [*words.get("command", []), *words.get("args", [])]
+    return str(command[command.index("--launcher-image") + 1])
+
+
 def roll_out_again(cluster: Lab, number: int) -> None:
     """Let KubeVirt go on to another image of its launcher, as when it is built anew: the same one under another tag."""
     image = f"{LAUNCHER}:{TO}-rebuilt.{number}"
     for node in NODES:
         images = ("ctr", "--address=/run/containerd/containerd.sock", "--namespace=k8s.io", "images")
-        on_node(cluster, node, *images, "tag", f"{LAUNCHER}:{TO}", image)
+        on_node(cluster, node, *images, "tag", "--force", f"{LAUNCHER}:{TO}", image)
     cluster.kubectl("set", "env", "deployment/virt-operator", "-n", "kubevirt", f"VIRT_LAUNCHER_IMAGE={image}")
-    wait_until(
-        lambda: image in cluster.kubectl("get", "deployment/virt-controller", "-n", "kubevirt", "-o", "yaml"), 900
-    )
+    wait_until(lambda: launcher_now(cluster) == image, 900)
     wait_until(lambda: cluster.module("kubevirt_info", {}).data["state"] == "healthy", 1200)
     wait_until(lambda: all(vm.is_outdated for vm in vms(cluster).values()), 120)
+
+
+class Whereabouts:
+    """On which node each guest was at each moment."""
+
+    def __init__(self, cluster: Lab) -> None:
+        self._seen: list[tuple[float, str, str]] = []
+        path = "-o=jsonpath={.metadata.name} {.status.nodeName}{'\\n'}"
+        command = [sys.executable, "tests/lab", "kubectl", "--name", cluster.name, "--", "get", "vmi", "--watch", path]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            name, _blank, node = line.strip().partition(" ")
+            self._seen.append((time.time(), name, node))
+
+    def at(self, moment: float) -> dict[str, str]:
+        """Where each guest was then."""
+        assert self._process.poll() is None, "the watch of the guests has ended"
+        return {name: node for at, name, node in [*self._seen] if node and at <= moment}
+
+    def close(self) -> None:
+        """End the watch."""
+        self._process.kill()
+        self._process.wait()
 
 
 class Clients:
@@ -177,6 +225,7 @@ class Run:
         self._text = (RESULTS / f"{name}.txt").open("w", encoding="utf-8")
         self.addresses = {name: guest.address for name, guest in guests(cluster).items()}
         assert sorted(self.addresses) == [*GUESTS] and all(self.addresses.values()), self.addresses
+        self.whereabouts = Whereabouts(cluster)
         self.clients = Clients(cluster, self.addresses, RESULTS / f"{name}.jsonl")
         wait_until(lambda: {(one.guest, one.channel) for one in self.clients.said if not one.error} == self._all(), 60)
         self.tell(f"The clients of {' and '.join(GUESTS)} are connected.")
@@ -187,6 +236,7 @@ class Run:
     def close(self) -> None:
         """End the clients."""
         self.clients.close()
+        self.whereabouts.close()
         self._text.close()
 
     def tell(self, line: str) -> None:
@@ -201,15 +251,15 @@ class Run:
     def phase(self, name: str, *, reboots: bool = False) -> Iterator[None]:
         """What is done within is a phase, with some seconds of quiet before and after it."""
         time.sleep(SETTLE)
-        nodes, begin = nodes_of(self.cluster), time.time()
+        begin = time.time()
         self.tell(f"BEGIN {name}")
         yield
         time.sleep(SETTLE)
-        self.add(Phase(name, begin, time.time(), reboots), nodes, nodes_of(self.cluster))
+        self.add(Phase(name, begin, time.time(), reboots))
 
-    def add(self, phase: Phase, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    def add(self, phase: Phase) -> None:
         """Take in what the clients noticed in a phase that is over."""
-        said = self.clients.said
+        said, before, after = self.clients.said, self.whereabouts.at(phase.begin), self.whereabouts.at(phase.end)
         for guest in GUESTS:
             row = row_of(said, phase, guest, (before.get(guest, "-"), after.get(guest, "-")))
             self.rows.append(row)
@@ -223,7 +273,7 @@ class Run:
         return found
 
     def play(self, playbook: str, told: Callable[[str], None] = lambda _line: None, **variables: t.Any) -> None:
-        """Run one of our playbooks as a user does; ``told`` is called with each of its lines as it comes."""
+        """Run one of our playbooks as a user does; ``told`` is called at once with each of its lines, and must be quick."""
         command = self.cluster.playbook_command(playbook, **variables)
         self.tell(f"ansible-playbook kubevirt.lifecycle.{playbook} {_as_options(variables)}")
         lines = []
@@ -243,29 +293,22 @@ class Run:
                 told(line)
         assert process.returncode == 0, "".join(lines)
 
-    def play_in_phases(
-        self, names: Mapping[str, str], playbook: str, *, reboots: bool = False, **variables: t.Any
-    ) -> None:
+    def play_in_phases(self, names: Mapping[str, str], playbook: str, **variables: t.Any) -> None:
         """Run a playbook, each of whose own phases is a phase here if it has a name in ``names``, by its first word."""
         time.sleep(SETTLE)
-        current: list[tuple[str, float, dict[str, str]]] = []
-
-        def end() -> None:
-            for word, begin, before in current:
-                if word in names:
-                    phase = Phase(names[word], begin, time.time(), reboots)
-                    self.add(phase, before, nodes_of(self.cluster))
-            current.clear()
+        begun: list[tuple[str, float]] = []
 
         def told(line: str) -> None:
             match = _IN_PHASE.match(line)
-            if match and (not current or current[0][0] != match[1]):
-                end()
-                current.append((match[1], time.time(), nodes_of(self.cluster)))
+            if match and (not begun or begun[-1][0] != match[1]):
+                begun.append((match[1], time.time()))
 
         self.play(playbook, told, **variables)
         time.sleep(SETTLE)
-        end()
+        begun.append(("", time.time()))
+        for (word, begin), (_next, end) in pairwise(begun):
+            if word in names:
+                self.add(Phase(names[word], begin, end))
 
 
 def _in_words(row: Row) -> str:

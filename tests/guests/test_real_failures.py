@@ -28,10 +28,12 @@ from tests.guests.stage import (
     NODES,
     Guest,
     Run,
+    ask,
     guests,
     handlers,
     is_at_rest,
     lab_with_guests,
+    launcher_now,
     launchers,
     nodes_of,
     on_node,
@@ -45,14 +47,13 @@ pytestmark = pytest.mark.full
 
 CANARY, OTHER = GUESTS
 IMAGES = ("ctr", "--address=/run/containerd/containerd.sock", "--namespace=k8s.io", "images")
-NEW_LAUNCHER = f"quay.io/kubevirt/virt-launcher:{TO}"
 SLOW = {
     "apiVersion": "migrations.kubevirt.io/v1alpha1",
     "kind": "MigrationPolicy",
     "metadata": {"name": "slow"},
     "spec": {
         "selectors": {"namespaceSelector": {"kubernetes.io/metadata.name": "default"}},
-        "bandwidthPerMigration": "256Ki",
+        "bandwidthPerMigration": "1Mi",
     },
 }
 DOWN = 300.0
@@ -75,13 +76,15 @@ def move(cluster: Lab, **params: t.Any) -> Result:
 
 
 @contextmanager
-def slow_migrations(cluster: Lab) -> Iterator[None]:
-    """A policy with which a migration takes minutes."""
-    cluster.apply(SLOW)
+def slow_migrations(run: Run) -> Iterator[None]:
+    """The canary changes its memory faster than a policy lets it be copied, so its migration does not come to an end."""
+    run.cluster.apply(SLOW)
+    ask(run.cluster, run.addresses[CANARY], "/write?mebibytes=32")
     try:
         yield
     finally:
-        cluster.kubectl("delete", "migrationpolicy", "slow")
+        ask(run.cluster, run.addresses[CANARY], "/write?mebibytes=0")
+        run.cluster.kubectl("delete", "migrationpolicy", "slow")
 
 
 @contextmanager
@@ -156,7 +159,7 @@ def start_drain(cluster: Lab, node: str) -> subprocess.Popen[str]:
 
 def test_a_migration_that_is_too_slow_is_called_off(run: Run) -> None:
     before, asked = guests(run.cluster), sum(moved_by_ours(run.cluster).values())
-    with slow_migrations(run.cluster), run.phase(page.TOO_SLOW):
+    with slow_migrations(run), run.phase(page.TOO_SLOW):
         stopped = move(run.cluster, migration_timeout=30)
         reason = assert_only_the_canary_failed(run, stopped, before, asked)
     assert reason.startswith("it did not arrive within 30 s, and its migration was called off")
@@ -165,15 +168,15 @@ def test_a_migration_that_is_too_slow_is_called_off(run: Run) -> None:
 
 def test_a_target_launcher_that_cannot_start(run: Run) -> None:
     before, asked = guests(run.cluster), sum(moved_by_ours(run.cluster).values())
-    target = other_node(before[CANARY].node)
-    on_node(run.cluster, target, *IMAGES, "tag", NEW_LAUNCHER, f"{NEW_LAUNCHER}-kept")
-    on_node(run.cluster, target, *IMAGES, "rm", NEW_LAUNCHER)
+    target, launcher = other_node(before[CANARY].node), launcher_now(run.cluster)
+    on_node(run.cluster, target, *IMAGES, "tag", "--force", launcher, f"{launcher}-kept")
+    on_node(run.cluster, target, *IMAGES, "rm", launcher)
     try:
         with run.phase(page.NO_TARGET):
             stopped = move(run.cluster, migration_timeout=40)
             reason = assert_only_the_canary_failed(run, stopped, before, asked)
     finally:
-        on_node(run.cluster, target, *IMAGES, "tag", f"{NEW_LAUNCHER}-kept", NEW_LAUNCHER)
+        on_node(run.cluster, target, *IMAGES, "tag", "--force", f"{launcher}-kept", launcher)
     assert "ErrImagePull" in reason or "ImagePullBackOff" in reason
     assert_went_on(run, page.NO_TARGET, before)
 
@@ -209,7 +212,7 @@ def handler_of(cluster: Lab, node: str) -> str:
 def test_a_guest_that_ends_while_it_is_moved(run: Run) -> None:
     wait_until(lambda: run.cluster.module("kubevirt_info", {}).data["state"] == "healthy", 120)
     before, asked = guests(run.cluster), sum(moved_by_ours(run.cluster).values())
-    with slow_migrations(run.cluster), run.phase(page.KILLED):
+    with slow_migrations(run), run.phase(page.KILLED):
         with moving(run.cluster, migration_timeout=240) as future:
             kill_guest(run.cluster, before[CANARY].node, CANARY)
             stopped = future.result()
@@ -249,7 +252,7 @@ def test_a_node_that_is_gone(run: Run) -> None:
     before, asked = guests(run.cluster), sum(moved_by_ours(run.cluster).values())
     gone = other_node(before[CANARY].node)
     assert before[OTHER].node == gone
-    with slow_migrations(run.cluster), run.phase(page.NODE_GONE):
+    with slow_migrations(run), run.phase(page.NODE_GONE):
         with moving(run.cluster, migration_timeout=120) as future:
             kill_node(run.cluster, gone)
             stopped = future.result()

@@ -206,7 +206,7 @@ def _stages(scene: Scene, wish: Wish, base: int, first: int, canaries: int, *, b
         if count > 0:
             reason = (
                 f"{percent} % of {base}"
-                if percent < 100
+                if percent in wish.widen
                 else "KubeVirt's own updater does not know the marks on some VMs"
             )
             steps.append(Step("widen", vms_in_words(count), reason, vms=count, percent=percent))

@@ -151,6 +151,16 @@ def test_a_canary_then_stages_then_kubevirts_own_updater(run: Run) -> None:
     assert run.cluster.writes == []
 
 
+def test_a_stage_of_all_is_told_as_what_was_asked_for(run: Run) -> None:
+    many(run.cluster, 4)
+    reasons = [one["reason"] for one in run(check_mode=True, widen=[100]).actions if one["action"] == "widen"]
+    assert reasons == ["100 % of 4"]
+    run.cluster.vmi("vm-03")["metadata"]["labels"][MARK] = "skip"
+    run.cluster.save("virtualmachineinstances", run.cluster.vmi("vm-03"))
+    reasons = [one["reason"] for one in run(check_mode=True, widen=[40]).actions if one["action"] == "widen"]
+    assert reasons[-1] == "KubeVirt's own updater does not know the marks on some VMs"
+
+
 def test_no_more_than_two_from_a_node_or_as_kubevirt_is_configured(run: Run) -> None:
     for number in range(10):
         run.cluster.add_vm(f"vm-{number}", "n1")

@@ -84,6 +84,7 @@ func (g *guest) serve() error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", g.once)
 	mux.HandleFunc("/stream", g.stream)
+	mux.HandleFunc("/write", g.write)
 	server := &http.Server{
 		Addr:        ":" + strconv.Itoa(httpPort),
 		Handler:     mux,
