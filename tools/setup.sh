@@ -8,8 +8,8 @@
 
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# The release of the "ansible" package that kubernetes.core is taken from, so that Galaxy is not needed.
-ANSIBLE_PACKAGE=14.5.0 # holds kubernetes.core 6.6.0
+# The release of the "ansible" package that collections are taken from, so that Galaxy is not needed.
+ANSIBLE_PACKAGE=14.5.0 # holds kubernetes.core 6.6.0, and awx.awx 24.6.1 for a test
 
 # done_for NAME FILES…: whether NAME was already done with these very files.
 done_for() {
@@ -60,21 +60,22 @@ install_mitmproxy() {
     stamp faults "$file"
 }
 
-vendor_kubernetes_core() {
-    done_for kubernetes.core tools/setup.sh && return
-    say "Taking kubernetes.core out of the wheel of ansible $ANSIBLE_PACKAGE (51 MB)."
+vendor_collections() {
+    done_for collections tools/setup.sh && return
+    say "Taking kubernetes.core and awx.awx out of the wheel of ansible $ANSIBLE_PACKAGE (51 MB)."
     local wheel=$BUILD/wheel
-    rm -rf "$wheel" "$COLLECTIONS/ansible_collections/kubernetes"
-    # --python-version: the wheel asks for a later Python than the one collection taken out of it does.
+    rm -rf "$wheel" "$COLLECTIONS"/ansible_collections/{kubernetes,awx}
+    # --python-version: the wheel asks for a later Python than the collections taken out of it do.
     "$VENV/bin/pip" download -q --no-deps --only-binary :all: --python-version 3.13 -d "$wheel" "ansible==$ANSIBLE_PACKAGE"
     "$VENV/bin/python" - "$wheel"/ansible-*.whl "$COLLECTIONS" <<'PYTHON'
 import sys, zipfile
 
+wanted = ("ansible_collections/kubernetes/core/", "ansible_collections/awx/awx/")
 with zipfile.ZipFile(sys.argv[1]) as wheel:
-    wheel.extractall(sys.argv[2], [n for n in wheel.namelist() if n.startswith("ansible_collections/kubernetes/core/")])
+    wheel.extractall(sys.argv[2], [name for name in wheel.namelist() if name.startswith(wanted)])
 PYTHON
     rm -rf "$wheel"
-    stamp kubernetes.core tools/setup.sh
+    stamp collections tools/setup.sh
 }
 
 link_ours() {
@@ -90,5 +91,5 @@ for name in "$@"; do
         *) install_requirements "$name" ;;
     esac
 done
-vendor_kubernetes_core
+vendor_collections
 link_ours
