@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import yaml
 
@@ -21,12 +19,16 @@ RIGHT, WRONG = "berlin", "madrid"
 
 @pytest.fixture(scope="module")
 def awx(world: World, tmp_path_factory: pytest.TempPathFactory) -> Awx:
+    manifests = tmp_path_factory.mktemp("manifests")
+    for version, manifest in world.manifests.items():
+        (manifests / version).mkdir()
+        (manifests / version / "kubevirt-operator.yaml").symlink_to(manifest)
     kubeconfig = yaml.safe_load(world.lab.kubeconfig.read_text())
     there = kubeconfig["contexts"][0]["context"]
     kubeconfig["contexts"] = [{"name": name, "context": there} for name in (RIGHT, WRONG)]
     del kubeconfig["current-context"]
     uid = world.lab.get("ns", "kube-system")["metadata"]["uid"]
-    right = {"kubevirt_expected_cluster_uid": uid, "kubevirt_manifest": str(world.manifests[TO])}
+    right = {"kubevirt_expected_cluster_uid": uid, "kubevirt_manifest": str(manifests)}
     return Awx(tmp_path_factory.mktemp("awx"), yaml.safe_dump(kubeconfig), {RIGHT: right})
 
 
