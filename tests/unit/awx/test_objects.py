@@ -145,7 +145,7 @@ def surveys() -> Iterator[Any]:
         yield pytest.param(workflow, "upgrade", id=workflow["name"])
 
 
-@pytest.mark.parametrize(("asking", "playbook"), surveys())
+@pytest.mark.parametrize(("asking", "playbook"), [*surveys()])
 def test_a_survey_asks_for_what_the_playbook_knows_and_for_what_it_needs(asking: Json, playbook: str) -> None:
     rows = {row.playbook_variable: row for row in ROWS if playbook in row.playbooks}
     assert rows, f"docs/variables.md does not know the playbook {playbook}"
@@ -169,7 +169,7 @@ def choices(role_variables: tuple[str, ...]) -> list[str] | None:
     return None
 
 
-@pytest.mark.parametrize(("asking", "playbook"), surveys())
+@pytest.mark.parametrize(("asking", "playbook"), [*surveys()])
 def test_awx_takes_the_survey(asking: Json, playbook: str) -> None:
     """What its API wants of each question (awx/api/views, _validate_spec_data)."""
     survey = asking.get("survey_spec", {"name": "", "description": "", "spec": [{}]})
