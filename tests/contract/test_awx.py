@@ -59,7 +59,12 @@ def test_the_plan_runs_in_check_mode_and_writes_nothing(awx: Awx, world: World) 
 
 
 def test_a_refused_upgrade_says_why_in_its_last_lines_and_to_later_jobs(awx: Awx) -> None:
-    job = awx.launch("KubeVirt upgrade", "canary", {"kubevirt_version": "v1.6.6"}, {"kubevirt_upgrade": {RIGHT: {"state": "healthy"}}})
+    job = awx.launch(
+        "KubeVirt upgrade",
+        "canary",
+        {"kubevirt_version": "v1.6.6"},
+        {"kubevirt_upgrade": {RIGHT: {"state": "healthy"}}},
+    )
     print(job.output)
     assert job.status == "failed"
     message = failed(job)[RIGHT]

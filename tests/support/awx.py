@@ -106,7 +106,12 @@ class Awx:
         arguments += ["--diff"] if job.get("diff_mode") else []
         arguments += ["-l", limit, *self._injected(private / "env", runner / "env")]
         (private / "env" / "cmdline").write_text(ansible_runner.utils.args2cmdline(*arguments))
-        variables = {**(artifacts or {}), **_answered(job, answers or {}), "awx_job_id": number, "awx_user_name": "admin"}
+        variables = {
+            **(artifacts or {}),
+            **_answered(job, answers or {}),
+            "awx_job_id": number,
+            "awx_user_name": "admin",
+        }
         (private / "env" / "extravars").write_text(yaml.dump(variables, Dumper=_Untrusted))
         settings = {"job_timeout": 0, "suppress_ansible_output": True, "suppress_output_file": True}
         (private / "env" / "settings").write_text(json.dumps(settings))
@@ -126,7 +131,8 @@ class Awx:
         kind = self._objects["controller_credential_types"][0]
         assert set(kind["injectors"]) == {"file", "extra_vars"}
         render = ImmutableSandboxedEnvironment().from_string
-        tower = {"filename": str(there / _written(env, render(kind["injectors"]["file"]["template"]).render(kubeconfig=self._kubeconfig)))}
+        content = render(kind["injectors"]["file"]["template"]).render(kubeconfig=self._kubeconfig)
+        tower = {"filename": str(there / _written(env, content))}
         injected = {name: render(text).render(tower=tower) for name, text in kind["injectors"]["extra_vars"].items()}
         return ["-e", f"@{there / _written(env, yaml.dump(injected, Dumper=_Untrusted))}"]
 
