@@ -8,9 +8,6 @@
 
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# The release of the "ansible" package that kubernetes.core is taken from, so that Galaxy is not needed.
-ANSIBLE_PACKAGE=14.5.0 # holds kubernetes.core 6.6.0
-
 # done_for NAME FILES…: whether NAME was already done with these very files.
 done_for() {
     local name=$1
@@ -60,21 +57,22 @@ install_mitmproxy() {
     stamp faults "$file"
 }
 
-vendor_kubernetes_core() {
-    done_for kubernetes.core tools/setup.sh && return
-    say "Taking kubernetes.core out of the wheel of ansible $ANSIBLE_PACKAGE (51 MB)."
-    local wheel=$BUILD/wheel
-    rm -rf "$wheel" "$COLLECTIONS/ansible_collections/kubernetes"
+# vendor COLLECTION RELEASE: take it out of that release of the "ansible" package, so that Galaxy is not needed.
+vendor() {
+    local collection=$1 release=$2 wheel=$BUILD/wheel
+    done_for "$collection" tools/setup.sh && return
+    say "Taking $collection out of the wheel of ansible $release (51 MB)."
+    rm -rf "$wheel" "$COLLECTIONS/ansible_collections/${collection/.//}"
     # --python-version: the wheel asks for a later Python than the one collection taken out of it does.
-    "$VENV/bin/pip" download -q --no-deps --only-binary :all: --python-version 3.13 -d "$wheel" "ansible==$ANSIBLE_PACKAGE"
-    "$VENV/bin/python" - "$wheel"/ansible-*.whl "$COLLECTIONS" <<'PYTHON'
+    "$VENV/bin/pip" download -q --no-deps --only-binary :all: --python-version 3.13 -d "$wheel" "ansible==$release"
+    "$VENV/bin/python" - "$wheel"/ansible-*.whl "$COLLECTIONS" "ansible_collections/${collection/.//}/" <<'PYTHON'
 import sys, zipfile
 
 with zipfile.ZipFile(sys.argv[1]) as wheel:
-    wheel.extractall(sys.argv[2], [n for n in wheel.namelist() if n.startswith("ansible_collections/kubernetes/core/")])
+    wheel.extractall(sys.argv[2], [name for name in wheel.namelist() if name.startswith(sys.argv[3])])
 PYTHON
     rm -rf "$wheel"
-    stamp kubernetes.core tools/setup.sh
+    stamp "$collection" tools/setup.sh
 }
 
 link_ours() {
@@ -90,5 +88,6 @@ for name in "$@"; do
         *) install_requirements "$name" ;;
     esac
 done
-vendor_kubernetes_core
+vendor kubernetes.core 14.5.0 # 6.6.0
+vendor awx.awx 13.8.0 # 24.6.1, for tests of docs/awx; later releases of ansible lack it
 link_ours
