@@ -84,7 +84,7 @@ def ended(seen: Vars, failure: str = "", *, is_check: bool = False) -> Outcome:
     before = seen["kubevirt_outcome"]
     plan, result = seen.get("kubevirt_upgrade_plan") or {}, seen.get("kubevirt_upgrade_result") or {}
     moves = seen.get("kubevirt_workloads_phases") or []
-    moved = sum(one["moved"] for one in moves)
+    moved = sum(int(one["moved"]) for one in moves)
     is_changed = bool(plan.get("actions") or moved)
     state = FAILED if failure else DONE if is_changed and not is_check else UNCHANGED
     return {**_outcome(seen, before["wave"], state, failure), "vms": {"moved": moved, "left": _left(seen, plan)}} | (
@@ -98,10 +98,15 @@ def outcomes(hosts: Sequence[str], seen: Mapping[str, Vars]) -> dict[str, Outcom
 
 
 def end_page(ends: Mapping[str, Vars]) -> list[str]:
-    """What became of the clusters, for people."""
-    rows = [(host, one["state"], f"{one['from_version']} -> {one['to_version']}", _first_line(one)) for host, one in ends.items()]
-    counts = {state: sum(one["state"] == state for one in ends.values()) for state in dict.fromkeys(r[1] for r in rows)}
-    return [*in_columns(rows), f"{len(rows)} clusters: " + ", ".join(f"{n} {state}" for state, n in counts.items()) + "."]
+    """What became of the clusters, for people; what holds for several is said once."""
+    rows = [(host, one["state"], f"{one['from_version']} -> {one['to_version']}") for host, one in ends.items()]
+    states = [one["state"] for one in ends.values()]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    messages = dict.fromkeys(filter(None, map(_first_line, ends.values())))
+    said = [
+        f"{', '.join(host for host, one in ends.items() if _first_line(one) == message)}: {message}" for message in messages
+    ]
+    return [*in_columns(rows), f"{len(rows)} clusters: {counts}.", *said]
 
 
 def _stop(past: Mapping[str, Vars], budget: int, command: str) -> str:
@@ -161,8 +166,10 @@ def _phases(seen: Vars) -> Iterator[dict[str, t.Any]]:
     preflight = seen.get("kubevirt_preflight_result") or {}
     if "elapsed" in preflight:
         yield {"name": "preflight", "seconds": preflight["elapsed"]}
-    yield from seen.get("kubevirt_upgrade_phases") or ()
-    yield from ({"name": "VMs", "seconds": one["seconds"]} for one in seen.get("kubevirt_workloads_phases") or ())
+    for one in seen.get("kubevirt_upgrade_phases") or ():
+        yield {"name": f"to {one['name']}", "seconds": float(one["seconds"])}
+    for one in seen.get("kubevirt_workloads_phases") or ():
+        yield {"name": "VMs", "seconds": float(one["seconds"])}
 
 
 def _findings(result: Vars) -> Iterator[Vars]:
