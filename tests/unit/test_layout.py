@@ -96,6 +96,11 @@ def test_modules_and_actions_import_only_operations_and_what_runs_them(path: Pat
     assert strangers(path, *allowed) == []
 
 
+@pytest.mark.parametrize("path", python_files("filter"))
+def test_filters_import_only_knowledge(path: Path) -> None:
+    assert strangers(path, room("knowledge")) == []
+
+
 @pytest.mark.parametrize("path", python_files(""))
 def test_plugins_wait_on_watches_and_clocks_only(path: Path) -> None:
     """No ``time.sleep`` and no ``while True``: every wait has a deadline, and a test can hand in its clock."""
