@@ -10,12 +10,12 @@ tried is the order of things in ansible-playbook, the roles and the filters, and
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
+import select
 import subprocess
-import termios
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -51,7 +51,9 @@ def test_a_failure_stops_new_waves_and_not_its_own(fleet: Fleet) -> None:
     fleet.set("c2", fails="")
     again = fleet.run(kubevirt_serial=[1, 3, "100%"])
     assert again.code == 0
-    assert [call for call in again.calls if call.startswith("c0 ")] == ["c0 kubevirt_info"], "a finished one costs one read"
+    assert [call for call in again.calls if call.startswith("c0 ")] == ["c0 kubevirt_info"], (
+        "a finished one costs one read"
+    )
     assert sorted(again.upgraded) == ["c2", "c4", "c5"]
     assert list(again.states.values()) == ["unchanged", "unchanged", "done", "unchanged", "done", "done"]
 
@@ -132,21 +134,16 @@ def test_without_a_terminal_each_run_does_one_wave(fleet: Fleet) -> None:
 
 
 def test_on_a_terminal_it_asks(fleet: Fleet) -> None:
-    variables = {"kubevirt_version": TO, "kubevirt_wave_soak": 0, "kubevirt_approve_waves": True, "kubevirt_serial": [1, 5]}
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*fleet.command("upgrade"), "-e", json.dumps(variables)],
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=fleet.environment(),
-        text=True,
-        preexec_fn=lambda: _take_terminal(theirs),
-    ) as process:
-        os.write(ours, b"yes\n")
-        output, _ = process.communicate(timeout=600)
+    variables = {
+        "kubevirt_version": TO,
+        "kubevirt_wave_soak": 0,
+        "kubevirt_approve_waves": True,
+        "kubevirt_serial": [1, 5],
+    }
+    command = [*fleet.command("upgrade"), "-e", json.dumps(variables)]
+    code, output = answered("ends the run here", "yes\n", command, fleet.environment())
     print(output)
-    assert process.returncode == 0
+    assert code == 0
     assert "Wave 2: c1, c2, c3, c4, c5 (1 before without a failure)" in output
     assert {fleet.get(f"c{number}")["version"] for number in range(6)} == {TO}
 
@@ -161,7 +158,22 @@ def test_workloads_go_wave_by_wave_too(fleet: Fleet) -> None:
     assert [call for call in ran.calls if call.startswith("c0 ")] == ["c0 kubevirt_info"]
 
 
-def _take_terminal(terminal: int) -> None:
-    """As a shell does for a command in the foreground."""
-    os.setsid()
-    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+def answered(question: str, answer: str, command: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
+    """The code and the output of a command that has a terminal, where the question is answered.
+
+    Ansible throws away what was typed before it asks, so the answer is repeated until there is more output.
+    """
+    on_a_terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    with subprocess.Popen(
+        [sys.executable, "-c", on_a_terminal, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(env)
+    ) as process:
+        assert process.stdin and process.stdout
+        output = b""
+        while True:
+            if select.select([process.stdout], [], [], 2)[0]:
+                part = os.read(process.stdout.fileno(), 65536)
+                output += part
+                if not part:
+                    return process.wait(60), output.decode()
+            elif question in output.rpartition(b"\n")[2].decode():
+                os.write(process.stdin.fileno(), answer.encode())

@@ -104,7 +104,8 @@ def end_page(ends: Mapping[str, Vars]) -> list[str]:
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     messages = dict.fromkeys(filter(None, map(_first_line, ends.values())))
     said = [
-        f"{', '.join(host for host, one in ends.items() if _first_line(one) == message)}: {message}" for message in messages
+        f"{', '.join(host for host, one in ends.items() if _first_line(one) == message)}: {message}"
+        for message in messages
     ]
     return [*in_columns(rows), f"{len(rows)} clusters: {counts}.", *said]
 

@@ -40,7 +40,11 @@ class ActionModule(ActionBase):
         if cluster.get("down"):
             return {"failed": True, "msg": f"{host} does not answer.", **cluster["down"]}
         if wanted and wanted != cluster["uid"]:
-            return {**_seen(cluster), "failed": True, "msg": "Refused before any change.\n[cluster.wrong-uid] Another one."}
+            return {
+                **_seen(cluster),
+                "failed": True,
+                "msg": "Refused before any change.\n[cluster.wrong-uid] Another one.",
+            }
         result: Json = getattr(self, f"_{name}")(cluster)
         file.write_text(json.dumps(cluster))
         return result
@@ -60,8 +64,20 @@ class ActionModule(ActionBase):
             "next": "",
         }
         if cluster.get("blocker"):
-            found = {"id": cluster["blocker"], "level": "blocker", "object": "KubeVirt", "cause": "It is so.", "fix": "Mend it."}
-            return {**result, "failed": True, "findings": [found], "failure": found, "msg": f"Refused: {cluster['blocker']}"}
+            found = {
+                "id": cluster["blocker"],
+                "level": "blocker",
+                "object": "KubeVirt",
+                "cause": "It is so.",
+                "fix": "Mend it.",
+            }
+            return {
+                **result,
+                "failed": True,
+                "findings": [found],
+                "failure": found,
+                "msg": f"Refused: {cluster['blocker']}",
+            }
         if self._task.check_mode:
             return result
         if cluster.get("fails"):
@@ -73,7 +89,14 @@ class ActionModule(ActionBase):
     def _kubevirt_workload_update(self, cluster: Json) -> Json:
         moved, cluster["outdated"] = cluster["outdated"], 0
         vms = {"running": cluster["vmis"], "outdated": 0, "marked": 0}
-        return {**_seen(cluster), "changed": bool(moved), "moved": moved, "vms": vms, "failures": [], "cold_restart": []}
+        return {
+            **_seen(cluster),
+            "changed": bool(moved),
+            "moved": moved,
+            "vms": vms,
+            "failures": [],
+            "cold_restart": [],
+        }
 
 
 def _seen(cluster: Json) -> Json:
