@@ -38,9 +38,9 @@ def many(number: int) -> dict[str, Any]:
     return {f"cluster-{n}": {**outcomes[n % len(outcomes)], "wave": 1 + n // 50} for n in range(number)}
 
 
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[Page]:
-    with chromium(tmp_path / "profile") as page:
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with chromium(tmp_path_factory.mktemp("profile")) as page:
         yield page
 
 

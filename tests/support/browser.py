@@ -27,7 +27,7 @@ PATIENCE = 60
 
 
 class Page:
-    """One tab, with all that it reported: errors, and what it asked for."""
+    """One tab, with all that it reported: errors, and what it asked for since it was opened."""
 
     def __init__(self, connection: websocket.WebSocket) -> None:
         self._connection = connection
@@ -52,6 +52,7 @@ class Page:
         self.call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.events.clear()
         self.call("Page.navigate", url=file.resolve().as_uri())
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self._receive()

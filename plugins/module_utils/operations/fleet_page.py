@@ -66,7 +66,7 @@ def _section(title: str, content: list[Html]) -> Iterator[Html]:
 def _header(fleet: Fleet, generated_at: str) -> Html:
     states = {state: number for state, number in fleet.states.items() if number}
     tone = "failed" if fleet.failures else "done" if all(state in WELL for state in states) else "deferred"
-    shares = [tag("span", class_=state, style=f"flex:{number}") for state, number in reversed(states.items())]
+    shares = [tag("span", class_=state, style=f"flex:{number}") for state, number in states.items()]
     tiles = [
         _tile(str(number), joined(tag("i", WORDS[state][0], aria_hidden="true"), WORDS[state][1]), state)
         for state, number in states.items()
@@ -288,7 +288,7 @@ article { padding: 1rem 1.25rem; margin-bottom: .75rem; }
 .failure { border-left: .35rem solid var(--failed); }
 .facts { display: flex; flex-wrap: wrap; gap: .1rem 1.5rem; margin: .25rem 0 .5rem; font-size: .85rem; }
 .facts div { display: flex; gap: .4em; }
-.facts dt { color: var(--muted); }
+.facts dt { flex: none; color: var(--muted); }
 .finding { padding-top: .75rem; margin-top: .75rem; border-top: 1px solid var(--line); }
 .cause strong::after { content: ":"; }
 .seen, .fix { margin: .5rem 0; white-space: pre-wrap; }
@@ -306,14 +306,14 @@ pre { margin: .5rem 0 0; white-space: pre-wrap; overflow-wrap: anywhere; font-si
 table { width: 100%; border-collapse: separate; border-spacing: 0; overflow: hidden; }
 th, td { padding: .65rem .75rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
 thead th { border: 0; font-size: .8rem; font-weight: 600; color: var(--muted); }
-tbody th { font-weight: 600; }
+tbody th { width: 22%; font-weight: 600; }
 .wave th { padding-block: .4rem; background: var(--soft); font-size: .8rem; color: var(--muted); }
 td { font-variant-numeric: tabular-nums; }
 .pill { color: var(--tone); font-weight: 600; white-space: nowrap; }
 .pill i { display: inline-block; width: 1.3em; }
 .version, .time { white-space: nowrap; }
 .vms span { display: block; white-space: nowrap; }
-.phases { width: 34%; }
+.phases { width: 30%; }
 .bar { height: .75rem; margin-top: .35rem; border-radius: .375rem; background: var(--soft); overflow: hidden; }
 .bar div { display: flex; gap: 1px; height: 100%; }
 .bar span { min-width: 2px; background: var(--phase); }
@@ -326,12 +326,16 @@ td { font-variant-numeric: tabular-nums; }
 .stopped { --phase: repeating-linear-gradient(135deg, var(--failed) 0 4px, transparent 4px 6px); }
 
 @media (max-width: 50rem) {
+  .tiles { grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr)); }
+  .tiles div { padding: .5rem .7rem; }
   table, tbody { display: block; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   tr { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: .8rem 1rem; border-top: 1px solid var(--line); }
   th, td { padding: 0; border: 0; }
   td:empty { display: none; }
-  tbody th { flex: 1 1 50%; }
+  tbody th { flex: 1 1 50%; width: auto; }
+  td.state { display: contents; }
+  .state small { flex: 1 1 100%; }
   .phases { width: auto; flex: 1 1 100%; }
   .wave { padding: .4rem 1rem; background: var(--soft); }
   .wave th { padding: 0; }
