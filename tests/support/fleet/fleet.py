@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import typing as t
@@ -18,7 +19,7 @@ import yaml
 
 from tests.support.lab import COLLECTIONS, ROOT, Json, playbook_environment
 
-STANDS_IN = ("kubevirt_info", "kubevirt_upgrade", "kubevirt_workload_update", "fleet_report")
+STANDS_IN = ("kubevirt_info", "kubevirt_upgrade", "kubevirt_workload_update")
 FROM, TO = "v1.7.0", "v1.8.4"
 
 
@@ -47,6 +48,7 @@ class Fleet:
 
     def __init__(self, folder: Path, count: int) -> None:
         self._folder = folder
+        self._report = folder / "report"
         self._variables: dict[str, Json] = {}
         for number in range(count):
             self.set(f"c{number}", uid=f"uid-{number}", version=FROM, state="healthy", vmis=2, outdated=0)
@@ -71,9 +73,9 @@ class Fleet:
         self, name: str = "upgrade", *arguments: str, env: t.Mapping[str, str] | None = None, **variables: t.Any
     ) -> Ran:
         """Run a playbook of ours, without a terminal."""
-        for file in (self._folder / "calls", self._folder / "outcomes"):
-            file.unlink(missing_ok=True)
-        given = {"kubevirt_version": TO, "kubevirt_wave_soak": 0, "kubevirt_report_dir": "report", **variables}
+        shutil.rmtree(self._report, ignore_errors=True)
+        (self._folder / "calls").unlink(missing_ok=True)
+        given = {"kubevirt_version": TO, "kubevirt_wave_soak": 0, "kubevirt_report_dir": str(self._report), **variables}
         done = subprocess.run(
             [*self.command(name), "-e", json.dumps(given), *arguments],
             cwd=ROOT,
@@ -105,8 +107,8 @@ class Fleet:
         }
 
     def _outcomes(self) -> dict[str, Json]:
-        file = self._folder / "outcomes"
-        return t.cast(dict[str, Json], json.loads(file.read_text())) if file.exists() else {}
+        file = self._report / "report.json"
+        return t.cast(dict[str, Json], json.loads(file.read_text())["hosts"]) if file.exists() else {}
 
     def _make_collection(self) -> None:
         """Ours by links, but for the actions that stand in."""
@@ -116,6 +118,7 @@ class Fleet:
         for path in (*ROOT.glob("*"), *(ROOT / "plugins").glob("*")):
             if path.name not in ("build", "plugins", "action"):
                 os.symlink(path, ours / path.relative_to(ROOT))
-        for name in STANDS_IN:
-            os.symlink(Path(__file__).with_name("stand_in.py"), actions / f"{name}.py")
+        for path in (ROOT / "plugins" / "action").glob("*.py"):
+            stands_in = path.stem in STANDS_IN
+            os.symlink(Path(__file__).with_name("stand_in.py") if stands_in else path, actions / path.name)
         os.symlink(COLLECTIONS / "ansible_collections" / "kubernetes", ours.parents[1] / "kubernetes")
