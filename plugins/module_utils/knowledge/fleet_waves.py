@@ -155,12 +155,12 @@ def _outcome(seen: Vars, number: int, state: str, message: str) -> Outcome:
 
 
 def _expected(seen: Vars) -> str:
-    return seen.get("kubevirt_expected_cluster_uid") or ""
+    return str(seen.get("kubevirt_expected_cluster_uid") or "")
 
 
 def _wanted(seen: Vars, look: Vars) -> str:
     version = str(seen.get("kubevirt_version") or "")
-    return f"v{version.lstrip('v')}" if version else look.get("from_version") or ""
+    return f"v{version.lstrip('v')}" if version else str(look.get("from_version") or "")
 
 
 def _phases(seen: Vars) -> Iterator[dict[str, t.Any]]:
@@ -206,4 +206,4 @@ def _at_the_end(seen: Vars) -> Outcome:
 
 
 def _first_line(one: Vars) -> str:
-    return (one["message"].splitlines() or [""])[0]
+    return next(iter(str(one["message"]).splitlines()), "")
