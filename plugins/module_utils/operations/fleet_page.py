@@ -203,9 +203,7 @@ def _bar(one: Cluster, colours: Mapping[str, str], longest: float) -> Html:
         parts.append(tag("span", class_=colour, style=f"flex:{phase.seconds:g}", title=words))
         names.append(tag("li", tag("i", class_=colour), words))
     width = f"width:{100 * one.seconds / longest:.1f}%"
-    return joined(
-        tag("div", tag("div", *parts, style=width), class_="bar", aria_hidden="true"), tag("ul", *names)
-    )
+    return joined(tag("div", tag("div", *parts, style=width), class_="bar", aria_hidden="true"), tag("ul", *names))
 
 
 def _version(one: Cluster) -> str:
