@@ -324,8 +324,8 @@ td { font-variant-numeric: tabular-nums; }
 .stopped { --phase: repeating-linear-gradient(135deg, var(--failed) 0 4px, transparent 4px 6px); }
 
 @media (max-width: 50rem) {
-  .tiles { grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr)); }
-  .tiles div { padding: .5rem .7rem; }
+  .tiles { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
+  .tiles div { flex-direction: row-reverse; justify-content: flex-end; align-items: baseline; gap: .5em; padding: .3rem .8rem; }
   table, tbody { display: block; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   tr { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: .8rem 1rem; border-top: 1px solid var(--line); }
