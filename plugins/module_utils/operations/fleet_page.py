@@ -325,7 +325,9 @@ td { font-variant-numeric: tabular-nums; }
 
 @media (max-width: 50rem) {
   .tiles { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
-  .tiles div { flex-direction: row-reverse; justify-content: flex-end; align-items: baseline; gap: .5em; padding: .3rem .8rem; }
+  .tiles div { flex-direction: row-reverse; justify-content: flex-end; align-items: baseline; gap: .5em; padding: .3rem .6rem; }
+  .tiles dd { flex: none; font-size: 1.25rem; }
+  .tiles dt { font-size: .8rem; overflow-wrap: normal; }
   table, tbody { display: block; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   tr { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: .8rem 1rem; border-top: 1px solid var(--line); }
