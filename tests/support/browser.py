@@ -103,9 +103,7 @@ def chromium(profile: Path) -> Iterator[Page]:
         address = said.split("ws://")[1].split("/")[0]
         with urllib.request.urlopen(f"http://{address}/json/list", timeout=PATIENCE) as answer:
             tab = next(one for one in json.load(answer) if one["type"] == "page")
-        connection = websocket.create_connection(
-            tab["webSocketDebuggerUrl"], timeout=PATIENCE, suppress_origin=True
-        )
+        connection = websocket.create_connection(tab["webSocketDebuggerUrl"], timeout=PATIENCE, suppress_origin=True)
         try:
             yield Page(connection)
         finally:

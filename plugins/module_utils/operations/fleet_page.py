@@ -203,9 +203,7 @@ def _bar(one: Cluster, colours: Mapping[str, str], longest: float) -> Html:
         parts.append(tag("span", class_=colour, style=f"flex:{phase.seconds:g}", title=words))
         names.append(tag("li", tag("i", class_=colour), words))
     width = f"width:{100 * one.seconds / longest:.1f}%"
-    return joined(
-        tag("div", tag("div", *parts, style=width), class_="bar", aria_hidden="true"), tag("ul", *names)
-    )
+    return joined(tag("div", tag("div", *parts, style=width), class_="bar", aria_hidden="true"), tag("ul", *names))
 
 
 def _version(one: Cluster) -> str:
@@ -326,8 +324,10 @@ td { font-variant-numeric: tabular-nums; }
 .stopped { --phase: repeating-linear-gradient(135deg, var(--failed) 0 4px, transparent 4px 6px); }
 
 @media (max-width: 50rem) {
-  .tiles { grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr)); }
-  .tiles div { padding: .5rem .7rem; }
+  .tiles { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
+  .tiles div { flex-direction: row-reverse; justify-content: flex-end; align-items: baseline; gap: .5em; padding: .3rem .6rem; }
+  .tiles dd { flex: none; font-size: 1.25rem; }
+  .tiles dt { font-size: .8rem; overflow-wrap: normal; }
   table, tbody { display: block; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   tr { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: .8rem 1rem; border-top: 1px solid var(--line); }
