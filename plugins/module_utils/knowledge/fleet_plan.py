@@ -51,17 +51,19 @@ def forecast(look: Result, plan: Result, *, finished: bool, problem: str, accept
         problem: Why no plan could be made; empty when all is well.
         accept: The findings that must not stop the run.
     """
-    results = (look, plan) if problem else ()
-    found = [one for result in results for one in result.get("findings", ())]
-    found += [one for hop in (plan.get("path", ()) if problem else ()) for one in hop["findings"]]
-    blockers = [one["id"] for one in found if one["level"] == "blocker" and one["id"] not in accept]
+    against = (
+        [*plan.get("findings", ()), *(one for hop in plan.get("path", ()) for one in hop["findings"])]
+        if problem
+        else []
+    )
+    blockers = [*_blockers(look.get("findings", ())), *(one for one in _blockers(against) if one not in accept)]
     return {
         "from": str(look.get("from_version") or "-"),
         "to": str(plan.get("to_version") or look.get("from_version") or "-"),
         "hops": len(plan.get("path", ())),
         "vms": look.get("workloads", {}).get("vmis", "-"),
         "owner": ", ".join(one["name"] for one in look.get("owners", ())) or "-",
-        "blockers": [*dict.fromkeys(blockers)] or [problem.splitlines()[0]] if problem else [],
+        "blockers": [*dict.fromkeys(blockers)] or problem.splitlines()[:1],
         "finished": finished,
     }
 
@@ -93,3 +95,7 @@ def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 def _cells(one: Mapping[str, t.Any]) -> list[str]:
     blockers = "finished" if one["finished"] else ", ".join(one["blockers"]) or "-"
     return [str(one[key]) for key in ("from", "to", "hops", "vms", "owner")] + [blockers]
+
+
+def _blockers(findings: Sequence[Result]) -> list[str]:
+    return [one["id"] for one in findings if one["level"] == "blocker"]

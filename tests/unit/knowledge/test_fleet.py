@@ -142,6 +142,8 @@ def test_a_row_names_what_is_not_accepted_and_else_the_message() -> None:
     assert forecast(look("v1.7.0"), plan, problem="Refused.\nMore", **given)["blockers"] == ["kubevirt.unhealthy"]
     assert forecast({}, {}, problem="It is away.\nMore", **given)["blockers"] == ["It is away."]
     assert forecast(look("v1.7.0"), plan, problem="", **given)["blockers"] == []
+    absent = {"findings": [{"id": "kubevirt.absent", "level": "blocker"}], "from_version": None}
+    assert forecast(absent, {}, problem="", **given)["blockers"] == ["kubevirt.absent"]
 
 
 def test_the_table_says_which_are_the_same() -> None:
