@@ -24,6 +24,10 @@ import pytest
 from tests.support.fleet.fleet import FROM, TO, Fleet
 
 
+LAST = 300
+"""How many bytes of the output are looked at for a question."""
+
+
 @pytest.fixture
 def fleet(tmp_path: Path) -> Fleet:
     """Six clusters."""
@@ -133,19 +137,20 @@ def test_without_a_terminal_each_run_does_one_wave(fleet: Fleet) -> None:
     assert (second.code, sorted(second.upgraded)) == (0, ["c1", "c2"])
 
 
-def test_on_a_terminal_it_asks(fleet: Fleet) -> None:
+def test_on_a_terminal_it_asks(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, 3)
     variables = {
         "kubevirt_version": TO,
         "kubevirt_wave_soak": 0,
         "kubevirt_approve_waves": True,
-        "kubevirt_serial": [1, 5],
+        "kubevirt_serial": [1, 2],
     }
     command = [*fleet.command("upgrade"), "-e", json.dumps(variables)]
     code, output = answered("ends the run here", "yes\n", command, fleet.environment())
     print(output)
     assert code == 0
-    assert "Wave 2: c1, c2, c3, c4, c5 (1 before without a failure)" in output
-    assert {fleet.get(f"c{number}")["version"] for number in range(6)} == {TO}
+    assert "Wave 2: c1, c2 (1 before without a failure)" in output
+    assert {fleet.get(f"c{number}")["version"] for number in range(3)} == {TO}
 
 
 def test_workloads_go_wave_by_wave_too(fleet: Fleet) -> None:
@@ -175,5 +180,5 @@ def answered(question: str, answer: str, command: Sequence[str], env: Mapping[st
                 output += part
                 if not part:
                     return process.wait(60), output.decode()
-            elif question in output.rpartition(b"\n")[2].decode():
+            elif question in output[-LAST:].decode(errors="replace"):
                 os.write(process.stdin.fileno(), answer.encode())
