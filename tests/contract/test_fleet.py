@@ -15,6 +15,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -22,7 +23,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.fleet.fleet import FROM, TO, Fleet
-
 
 LAST = 300
 """How many bytes of the output are looked at for a question."""
@@ -174,7 +174,8 @@ def answered(question: str, answer: str, command: Sequence[str], env: Mapping[st
     ) as process:
         assert process.stdin and process.stdout
         output = b""
-        while True:
+        deadline = time.monotonic() + 600
+        while time.monotonic() < deadline:
             if select.select([process.stdout], [], [], 2)[0]:
                 part = os.read(process.stdout.fileno(), 65536)
                 output += part
@@ -182,3 +183,5 @@ def answered(question: str, answer: str, command: Sequence[str], env: Mapping[st
                     return process.wait(60), output.decode()
             elif question in output[-LAST:].decode(errors="replace"):
                 os.write(process.stdin.fileno(), answer.encode())
+        process.kill()
+    raise AssertionError(f"no end after 600 s:\n{output.decode()}")
