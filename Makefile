@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full unit lint sanity lab-test molecule bench faults clean
+.PHONY: help demo test test-full unit browser lint sanity lab-test molecule bench faults clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -11,7 +11,7 @@ help: ## Show this list
 demo: ## Upgrade a real KubeVirt with VMs on the embedded lab (root on Linux, Go); REAL_GUESTS=1: with guests that run
 	@REAL_GUESTS=$(REAL_GUESTS) tools/demo.sh
 
-test: ## All that a change must pass: lint, unit, sanity, lab (root on Linux, Go)
+test: ## All that a change must pass: lint, unit, browser, sanity, lab (root on Linux, Go)
 	@tools/test.sh
 
 test-full: ## The same with the long lab cases, and sanity on every supported ansible-core
@@ -19,6 +19,9 @@ test-full: ## The same with the long lab cases, and sanity on every supported an
 
 unit: ## Unit tests only, on any machine with Python; ARGS="-k name" picks some
 	@tools/unit.sh $(ARGS)
+
+browser: ## Look at the report on a fleet in a headless Chromium; the screenshots go to build/fleet-report/
+	@tools/browser.sh $(ARGS)
 
 lint: ## ruff, mypy, yamllint, ansible-lint, changelog fragments
 	@tools/lint.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install what the named jobs need into build/: setup.sh run|unit|lint|molecule|faults …
+# Install what the named jobs need into build/: setup.sh run|unit|lint|molecule|faults|browser …
 # Only what is missing or has changed; the second time nothing is done.
 #
 # Copyright the kubevirt.lifecycle maintainers
@@ -22,17 +22,23 @@ stamp() {
     cat "$@" >"$BUILD/stamps/$name"
 }
 
+# install_packages WHAT PACKAGE…: the Debian packages in which WHAT is.
+install_packages() {
+    local what=$1
+    shift
+    [[ $EUID == 0 && -x /usr/bin/apt-get ]] || die "$what is missing: install it (on Debian: apt-get install $*)."
+    say "Installing the Debian packages $*."
+    apt-get -qq update
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null
+}
+
 make_venv() {
     [[ -x $VENV/bin/pip ]] && return
     "$ROOT/tools/needs.sh" python
     say "Making the virtual environment build/venv."
     rm -rf "$VENV" "$BUILD/stamps"
     if ! "${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null; then
-        [[ $EUID == 0 && -x /usr/bin/apt-get ]] ||
-            die "Python's venv module is missing: install it (on Debian: apt-get install python3-venv)."
-        say "Installing the Debian package python3-venv."
-        apt-get -qq update
-        DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null
+        install_packages "Python's venv module" python3-venv
     fi
     "${PYTHON:-python3}" -m venv "$VENV"
 }
@@ -55,6 +61,11 @@ install_mitmproxy() {
     "$VENV/bin/python" -m venv "$venv"
     "$venv/bin/pip" install -q -r "$file"
     stamp faults "$file"
+}
+
+install_browser() {
+    command -v chromium chromium-browser google-chrome >/dev/null && return
+    install_packages Chromium chromium fonts-dejavu-core
 }
 
 # vendor COLLECTION RELEASE: take it out of that release of the "ansible" package, so that Galaxy is not needed.
@@ -85,6 +96,7 @@ make_venv
 for name in "$@"; do
     case $name in
         faults) install_mitmproxy ;;
+        browser) install_browser ;;
         *) install_requirements "$name" ;;
     esac
 done

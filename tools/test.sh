@@ -20,6 +20,7 @@ fi
 stage "setup" "$ROOT/tools/setup.sh" unit lint
 stage "lint" "$ROOT/tools/lint.sh"
 stage "unit" "$ROOT/tools/unit.sh" -q
+stage "browser" "$ROOT/tools/browser.sh" -q
 stage "sanity" "$ROOT/tools/sanity.sh"
 for version in "${others[@]}"; do
     stage "sanity on ansible-core $version" "$ROOT/tools/sanity.sh" "$version"

@@ -34,6 +34,7 @@ BOUNDS = {
         "_canonical",
     ): "each round divides the number, and there are few suffixes",
     ("module_utils/knowledge/paths.py", "_stops"): "each round goes one minor further, and the table of releases ends",
+    ("module_utils/operations/fleet_report.py", "_check"): "each round goes one directory up, and the root is there",
     (
         "module_utils/operations/disks.py",
         "KeepDisks._empty",

@@ -26,6 +26,7 @@ ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir()
 PLAYBOOKS = ("upgrade", "plan", "workloads", "status", "remove")
 NOTHING = (None, "")
 REQUIRED = "required"
+READ_BY_THE_WAVES = "kubevirt_window"
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,44 @@ def load(path: str) -> Any:
     return yaml.safe_load((ROOT / path).read_text())
 
 
+def plays(name: str) -> list[dict[str, Any]]:
+    return list(load(f"playbooks/{name}.yml"))
+
+
 def play(name: str) -> dict[str, Any]:
-    plays = load(f"playbooks/{name}.yml")
-    assert len(plays) == 1
-    return dict(plays[0])
+    """The first play of a playbook, which says for all of them which hosts and which modules are meant."""
+    return plays(name)[0]
+
+
+def files_of(name: str) -> list[str]:
+    """The files that a playbook reads: of variables, and of tasks."""
+    tasks = [name for name in strings(plays(name)) if name.startswith("tasks/")]
+    return sorted({*tasks, *(file for one in plays(name) for file in one.get("vars_files", []))})
+
+
+def contents(name: str) -> list[Any]:
+    return [plays(name), *(load(f"playbooks/{file}") for file in files_of(name))]
+
+
+def made_in(value: Any) -> Iterator[str]:
+    """The variables that plays and tasks make themselves."""
+    if isinstance(value, list):
+        yield from (name for item in value for name in made_in(item))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key == "register":
+                yield item
+            if key in ("vars", "ansible.builtin.set_fact"):
+                yield from item
+            yield from made_in(item)
+
+
+def defaults_of(variable: str, value: Any) -> Iterator[Any]:
+    """Every default that a template gives to a variable."""
+    for text in strings(value):
+        for one in JINJA.parse(text).find_all(nodes.Filter):
+            if one.name == "default" and isinstance(one.node, nodes.Name) and one.node.name == variable:
+                yield None if isinstance(one.args[0], nodes.Name) else one.args[0].as_const()
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -168,13 +203,16 @@ def test_no_row_is_there_twice() -> None:
 
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_the_table_has_exactly_the_variables_that_a_playbook_reads(name: str) -> None:
-    content = play(name)
-    made_here = {*content["vars"], *(task["register"] for task in content.get("tasks", []) if "register" in task)}
-    made_here |= {"kubevirt_upgrade_plan", "kubevirt_upgrade_result", "kubevirt_status"}
-    made_here |= set(load("playbooks/vars/hooks.yml"))
-    contents = [content, *(load(f"playbooks/{file}") for file in content.get("vars_files", []))]
-    read = {one for one in variables_of(contents) if one.startswith("kubevirt_")} - made_here
+    made_here = {*made_in(contents(name)), *load("playbooks/vars/hooks.yml")}
+    made_here |= {"kubevirt_upgrade_plan", "kubevirt_upgrade_result", "kubevirt_preflight_result"}  # by the roles
+    read = {one for one in variables_of(contents(name)) if one.startswith("kubevirt_")} - made_here
+    read |= {READ_BY_THE_WAVES} if "tasks/begin_wave.yml" in files_of(name) else set()
     assert read == {row.playbook_variable for row in ROWS if name in row.playbooks}
+
+
+def test_a_filter_reads_of_each_host_what_no_template_names() -> None:
+    for file in ("plugins/filter/fleet.py", "plugins/module_utils/knowledge/fleet_waves.py"):
+        assert f'"{READ_BY_THE_WAVES}"' in (ROOT / file).read_text()
 
 
 def test_the_table_names_no_other_playbook() -> None:
@@ -226,11 +264,12 @@ def test_the_default_is_the_same_in_every_place(row: Row) -> None:
         assert f"default('{row.default}' if" in play("upgrade")["vars"]["kubevirt_pattern"]
         assert play("upgrade")["vars"] == play("status")["vars"]
         return
-    if not row.role_variables and not row.option:
-        contents = [play(row.playbooks[0])["tasks"], load("playbooks/vars/hooks.yml")]
-        found["playbook"] = next(
-            variable_and_default(text)[1] for text in strings(contents) if f"{{ {row.playbook_variable} " in text
-        )
+    if row.playbook_variable == READ_BY_THE_WAVES:
+        return
+    if not row.role_variables:
+        for name in row.playbooks:
+            for number, default in enumerate(defaults_of(row.playbook_variable, contents(name))):
+                found[f"{name}, {number}"] = default
     assert found
     assert {place: value for place, value in found.items() if not same(value, row.default)} == {}
 

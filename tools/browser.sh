@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Reports in a real browser; the screenshots are in build/fleet-report/ then. Arguments go to pytest.
+#
+# Copyright the kubevirt.lifecycle maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+"$ROOT/tools/setup.sh" unit browser
+exec pytest tests/browser "$@"
