@@ -86,11 +86,11 @@ def test_outside_its_window_a_cluster_is_deferred(fleet: Fleet) -> None:
     assert fleet.get("c1")["version"] == FROM
 
 
-@pytest.mark.parametrize("name", ["upgrade", "workloads"])
+@pytest.mark.parametrize("name", ["upgrade", "workloads", "remove"])
 def test_clusters_must_be_told_apart(fleet: Fleet, name: str) -> None:
     fleet.inventory("c1", kubevirt_expected_cluster_uid="")
     fleet.inventory("c3", kubevirt_expected_cluster_uid="uid-2", kubevirt_window="at night")
-    ran = fleet.run(name, kubevirt_workload_methods=["LiveMigrate"])
+    ran = fleet.run(name, kubevirt_workload_methods=["LiveMigrate"], kubevirt_hosts="kubevirt_clusters")
     assert (ran.code, ran.calls) == (2, [])
     assert "Of 6 hosts, these do not say which cluster they are: c1." in ran.output
     assert "c2 and c3 are the same cluster (uid uid-2)." in ran.output
@@ -161,6 +161,17 @@ def test_workloads_go_wave_by_wave_too(fleet: Fleet) -> None:
     assert ran.states == {"c0": "unchanged", **{f"c{number}": "done" for number in range(1, 6)}}
     assert ran.outcomes["c1"]["vms"] == {"moved": 2, "left": 0}
     assert [call for call in ran.calls if call.startswith("c0 ")] == ["c0 kubevirt_info"]
+
+
+def test_a_removal_goes_one_by_one_and_the_first_failure_stops_the_rest(fleet: Fleet) -> None:
+    fleet.set("c1", fails="Something is left.")
+    ran = fleet.run("remove", kubevirt_hosts="c0:c1:c2", env={"ANSIBLE_STRATEGY": "free"})
+    assert ran.code == 2
+    each = [f"{host} kubevirt_{name}" for host in ("c0", "c1") for name in ("info", "remove")]
+    assert ran.calls == each
+    assert "Something is left." in ran.output[ran.output.rindex("fatal: [c1]") :]
+    nobody = fleet.run("remove")
+    assert nobody.calls == [] and "kubevirt_hosts is missing" in nobody.output
 
 
 def answered(question: str, answer: str, command: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:

@@ -19,7 +19,7 @@ import yaml
 
 from tests.support.lab import COLLECTIONS, ROOT, Json, playbook_environment
 
-STANDS_IN = ("kubevirt_info", "kubevirt_upgrade", "kubevirt_workload_update")
+STANDS_IN = ("kubevirt_info", "kubevirt_remove", "kubevirt_upgrade", "kubevirt_workload_update")
 FROM, TO = "v1.7.0", "v1.8.4"
 
 

@@ -83,6 +83,13 @@ class ActionModule(ActionBase):
         cluster["state"] = cluster.get("state_after", "healthy")
         return result
 
+    def _kubevirt_remove(self, cluster: Json) -> Json:
+        result = {**_seen(cluster), "changed": True, "backup": "", "kept": [], "left": []}
+        if cluster.get("fails"):
+            return {**result, "failed": True, "msg": cluster["fails"]}
+        cluster["state"] = "absent"
+        return {**result, "state": "absent"}
+
     def _kubevirt_workload_update(self, cluster: Json) -> Json:
         moved, cluster["outdated"] = cluster["outdated"], 0
         vms = {"running": cluster["vmis"], "outdated": 0, "marked": 0}
