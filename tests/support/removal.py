@@ -98,10 +98,10 @@ def phrase_of(refused: Result) -> str:
 
 
 def repaired(done: Result) -> Iterator[str]:
-    """What a run mended, in words."""
+    """What a run mended."""
     for action in done.data.get("actions", []):
         if action["action"] == "repair":
-            yield f"{action['object']}: {action['reason']}"
+            yield str(action["object"])
 
 
 def traces(cluster: Lab, *, but: t.Collection[str] = STAYS) -> list[str]:

@@ -165,7 +165,7 @@ def _row(start: Start, outcome: Json | None) -> list[str]:
     return [
         *first,
         "<br>".join(map(_run_in_words, outcome["runs"])),
-        "<br>".join(mended) or "nothing",
+        ", ".join(mended) or "nothing",
         ", ".join(outcome["left"]) or "nothing",
         "yes" if outcome["installed_again"] else "**no**",
     ]
