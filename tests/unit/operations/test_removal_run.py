@@ -58,13 +58,14 @@ class Live(Cluster):
         self.deleted.append("KubeVirt")
         self.kubevirt["metadata"]["deletionTimestamp"] = "2024-01-01T00:00:00Z"
         if self.works:
-            made = [
-                at for at, one in self.objects.items() if "app.kubernetes.io/managed-by" in one["metadata"]["labels"]
-            ]
-            for at in [*made, KUBEVIRT]:
-                del self.objects[at]
-            self.objects = {at: one for at, one in self.objects.items() if "/virtualmachine" not in at}
+            self.finish()
         return Answer(200, self.kubevirt)
+
+    def finish(self) -> None:
+        """virt-operator deletes what it made, and lets the KubeVirt object go."""
+        made = [at for at, one in self.objects.items() if "app.kubernetes.io/managed-by" in one["metadata"]["labels"]]
+        left = {at: one for at, one in self.objects.items() if at not in (*made, KUBEVIRT)}
+        self.objects = {at: one for at, one in left.items() if "/virtualmachine" not in at}
 
     def run(self, **params: t.Any) -> Outcome:
         """The module."""
@@ -110,6 +111,20 @@ def test_a_deletion_that_hangs_says_what_it_waits_for(cluster: Live) -> None:
     assert "Nothing moved for 1 s. Waiting for: CRD virtualmachines.kubevirt.io" in stopped.failure
     assert (cluster.deleted, stopped.changed, stopped.state) == (["KubeVirt"], True, "deleting")
     assert cluster.runs.objects == {}
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_same_phrase(cluster: Live) -> None:
+    cluster.works = False
+    asked: Object = {"disks": "remove", "confirm": f"{UID}:2 VMs:0 disks", "stall_timeout": 1}
+    cluster.vm("shop/a")
+    cluster.vm("shop/b")
+    assert cluster.run(**asked).extra["removed"] == ["KubeVirt kubevirt/kubevirt"]
+    del cluster.objects["/apis/kubevirt.io/v1/namespaces/shop/virtualmachines/a"]
+    predicted = cluster.check(**asked)
+    assert predicted.actions[0]["action"] == "wait-deleted", predicted.failure
+    threading.Timer(0.5, cluster.finish).start()
+    done = cluster.run(**asked)
+    assert (done.failure, done.extra["left"]) == ("", [])
 
 
 def test_a_run_that_finds_another_one_at_work_changes_nothing(cluster: Live) -> None:
