@@ -181,8 +181,8 @@ def test_a_vm_that_begins_to_run_twice_stops_a_run(cluster: Lab) -> None:
     assert "[workloads.split-brain]" in said and f"{stray} on worker-1" in said, said
     assert len(migrations_asked_for(cluster, position)) == 1
     assert (methods(cluster), is_held(cluster)) == ([], True)
-    of_stray = [one for one in cluster.audited(position, "") if one["objectRef"].get("name") == stray]
-    runs_twice = writes(one for one in of_stray if one["objectRef"].get("subresource") == "status")[0]
+    targets = ((one, one.get("objectRef", {})) for one in cluster.audited(position, ""))
+    runs_twice = writes(one for one, of in targets if (of.get("name"), of.get("subresource")) == (stray, "status"))[0]
     last = writes(cluster.audited(position))[-1]
     print(f"{last - runs_twice:.2f} s after the VM began to run twice came the last write, which gives back the lock")
     wait_until(lambda: unfinished(cluster) == [], 120)
