@@ -57,7 +57,7 @@ class Start:
     @property
     def said(self) -> str:
         """What it is, in words."""
-        return self.words or " ".join((self.make.__doc__ or "").split())
+        return self.words or " ".join((self.make.__doc__ or "").replace("``", "`").split())
 
 
 LET_GO = "the other tool lets go"
