@@ -130,10 +130,12 @@ def test_who_is_evicted_comes_back_or_not_as_was_said(cluster: Lab, before: dict
     marked = {vmi["metadata"]["name"] for vmi in cluster.get("vmi")["items"] if vmi["status"].get("evacuationNodeName")}
     assert marked == LEFT_TO_OTHERS
     wait_until(lambda: any("blocked-1" in pod for pod in refused_evictions(cluster, position)))
-    when = sorted(when for when, _pod in evictions(cluster, position))
+    asked = evictions(cluster, position)
+    when = sorted(when for when, _pod in asked)
     batches = 1 + round((when[-1] - when[0]).total_seconds() / INTERVAL)
     print(f"{len(when)} evictions in {batches} batches: {[f'{one:%M:%S}' for one in when]}")
-    assert len(when) == len(RESTARTED | down)
+    # One whose guest has not ended after an interval is evicted once more.
+    assert len({pod for _when, pod in asked}) == len(RESTARTED | down)
     assert batches >= 2 and len(when) <= BATCH * batches
 
     again = set_strategy(cluster, accept=BLOCKERS)
