@@ -130,10 +130,12 @@ def test_who_is_evicted_comes_back_or_not_as_was_said(cluster: Lab, before: dict
     marked = {vmi["metadata"]["name"] for vmi in cluster.get("vmi")["items"] if vmi["status"].get("evacuationNodeName")}
     assert marked == LEFT_TO_OTHERS
     wait_until(lambda: any("blocked-1" in pod for pod in refused_evictions(cluster, position)))
-    when = sorted(when for when, _pod in evictions(cluster, position))
+    asked = evictions(cluster, position)
+    when = sorted(when for when, _pod in asked)
     batches = 1 + round((when[-1] - when[0]).total_seconds() / INTERVAL)
     print(f"{len(when)} evictions in {batches} batches: {[f'{one:%M:%S}' for one in when]}")
-    assert len(when) == len(RESTARTED | down)
+    # One whose guest has not ended after an interval is evicted once more.
+    assert len({pod for _when, pod in asked}) == len(RESTARTED | down)
     assert batches >= 2 and len(when) <= BATCH * batches
 
     again = set_strategy(cluster, accept=BLOCKERS)
@@ -181,8 +183,8 @@ def test_a_vm_that_begins_to_run_twice_stops_a_run(cluster: Lab) -> None:
     assert "[workloads.split-brain]" in said and f"{stray} on worker-1" in said, said
     assert len(migrations_asked_for(cluster, position)) == 1
     assert (methods(cluster), is_held(cluster)) == ([], True)
-    of_stray = [one for one in cluster.audited(position, "") if one["objectRef"].get("name") == stray]
-    runs_twice = writes(one for one in of_stray if one["objectRef"].get("subresource") == "status")[0]
+    targets = ((one, one.get("objectRef", {})) for one in cluster.audited(position, ""))
+    runs_twice = writes(one for one, of in targets if (of.get("name"), of.get("subresource")) == (stray, "status"))[0]
     last = writes(cluster.audited(position))[-1]
     print(f"{last - runs_twice:.2f} s after the VM began to run twice came the last write, which gives back the lock")
     wait_until(lambda: unfinished(cluster) == [], 120)

@@ -410,7 +410,7 @@ ROWS: dict[str, list[Wrong]] = {
                 True,
             )
         ),
-        wrong(f"{OTHER_UID}:2 VMs:3 disks", f"it is for the cluster with the UID {OTHER_UID}", name=None),
+        unfit(f"{OTHER_UID}:2 VMs:3 disks", f"it is for the cluster with the UID {OTHER_UID}", name=None),
     ],
     "disks": [*CHOICE, *(wrong(value, "keep, remove") for value in ("orphan", "", "Keep", True))],
     "repair": [*CHOICE, *(wrong(value, "report, safe, finalizers") for value in ("all", "", "Safe", True))],

@@ -29,7 +29,7 @@ from http.client import HTTPConnection, HTTPException
 
 INTERVAL = 0.1
 """Seconds from one request to the next."""
-PATIENCE = 60.0
+PATIENCE = 15.0
 """Seconds without an answer after which a connection counts as broken."""
 HTTP_PORT, ECHO_PORT = 8080, 7777
 

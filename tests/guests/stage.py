@@ -266,6 +266,16 @@ class Run:
             self.tell(f"      {guest}: {_in_words(row)}")
         (RESULTS / f"{self._name}.json").write_text(as_json(self.rows))
 
+    def wait_for_answers(self) -> None:
+        """Until every client has an answer again."""
+        now = time.time()
+        wait_until(
+            lambda: (
+                {(one.guest, one.channel) for one in self.clients.said if not one.error and one.at > now} == self._all()
+            ),
+            180,
+        )
+
     def of(self, phase: str) -> list[Row]:
         """The rows of a phase, one for each guest."""
         found = [row for row in self.rows if row.phase == phase]

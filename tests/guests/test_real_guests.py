@@ -107,6 +107,7 @@ def test_an_eviction_starts_a_guest_anew_and_loses_nothing_else(run: Run) -> Non
     with run.phase(page.EVICT, reboots=True):
         run.play("workloads", kubevirt_workload_methods=["Evict"])
         wait_until(lambda: {*guests(run.cluster)} == {*GUESTS}, 120)
+        run.wait_for_answers()
     after = guests(run.cluster)
     for name in GUESTS:
         assert after[name].uid != before[name].uid

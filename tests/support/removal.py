@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
+import time
 import typing as t
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.install import sparing_manifest
-from tests.support.killing import kill_when
-from tests.support.lab import COLLECTIONS, ROOT, Json, Lab, Result
+from tests.support.lab import COLLECTIONS, ROOT, Json, Lab, Result, clean_environment
 from tests.support.leftover_search import leftovers
 
 MODULE = "kubevirt_remove"
@@ -30,6 +31,9 @@ LIMITS: Json = {"wait_timeout": 1200, "stall_timeout": 150, "vm_stop_timeout": 1
 """Seconds: long enough for a lab that is busy, and short enough for what never ends."""
 LONGEST = 1800
 MOST_PHRASES = 4
+
+Reached = Callable[[Lab, int], bool]
+"""Whether a run has got so far that began at a position of the audit log."""
 
 
 @dataclass
@@ -74,15 +78,22 @@ class Removal:
         """What arms it; empty where nothing is at stake."""
         return str(self.run(check=True).data.get("confirm") or "")
 
-    def killed_when(self, reached: Reached, **options: t.Any) -> None:
-        """A run that ends with SIGKILL as soon as it has got so far."""
+    def killed_when(self, reached: Reached, **options: t.Any) -> bool:
+        """A run that ends with SIGKILL as soon as it has got so far; whether it did not end by itself before."""
         position = self.cluster.audit_position()
         given = self.backups / "arguments.json"
         arguments = {"kubeconfig": str(self.cluster.kubeconfig), **self.params(**options)}
         given.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
         module = ROOT / "plugins" / "modules" / f"{MODULE}.py"
-        command = ["env", f"PYTHONPATH={COLLECTIONS}", sys.executable, str(module), str(given)]
-        kill_when(lambda: reached(self.cluster, position), command, seconds=300)
+        env = {**clean_environment(), "PYTHONPATH": str(COLLECTIONS)}
+        with subprocess.Popen(
+            [sys.executable, module, given], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as run:
+            while run.poll() is None and not reached(self.cluster, position):
+                time.sleep(0.1)
+            is_at_work = run.poll() is None
+            run.kill()
+        return is_at_work
 
     def at_once(self, count: int = 2, **options: t.Any) -> list[Result]:
         """Several runs that begin together."""
@@ -98,10 +109,10 @@ def phrase_of(refused: Result) -> str:
 
 
 def repaired(done: Result) -> Iterator[str]:
-    """What a run mended, in words."""
+    """What a run mended."""
     for action in done.data.get("actions", []):
         if action["action"] == "repair":
-            yield f"{action['object']}: {action['reason']}"
+            yield str(action["object"])
 
 
 def traces(cluster: Lab, *, but: t.Collection[str] = STAYS) -> list[str]:
@@ -117,9 +128,6 @@ def traces(cluster: Lab, *, but: t.Collection[str] = STAYS) -> list[str]:
 
 
 # The steps that a run can be killed in
-
-Reached = Callable[[Lab, int], bool]
-"""Whether a run has got so far that began at a position of the audit log."""
 
 
 def wrote(verb: str, resource: str, name: str = "") -> Reached:

@@ -57,7 +57,7 @@ class Start:
     @property
     def said(self) -> str:
         """What it is, in words."""
-        return self.words or " ".join((self.make.__doc__ or "").split())
+        return self.words or " ".join((self.make.__doc__ or "").replace("``", "`").split())
 
 
 LET_GO = "the other tool lets go"
@@ -66,7 +66,7 @@ STARTS = (
     Start("namespace deleted first", broken.namespace_deleted_first),
     Start("everything deleted at once", broken.everything_deleted_at_once),
     Start("dangling webhooks", broken.webhooks_left),
-    Start("dangling APIService", broken.api_service_left),
+    Start("dangling APIService", broken.api_service_left, vms=0),
     Start("KubeVirt object stuck", broken.kubevirt_stuck),
     Start("virt-api gone", broken.virt_api_gone),
     Start("virt-controller gone", broken.virt_controller_gone),
@@ -93,6 +93,7 @@ STARTS = (
         broken.foreign_finalizer_while_deleting,
         broken.instancetype_is_let_go,
         LET_GO,
+        vms=0,
     ),
     Start("CRD missing", broken.crd_missing),
     Start("operator deleted first, 1.7", broken.operator_deleted_first, release=FROM),
@@ -165,7 +166,7 @@ def _row(start: Start, outcome: Json | None) -> list[str]:
     return [
         *first,
         "<br>".join(map(_run_in_words, outcome["runs"])),
-        "<br>".join(mended) or "nothing",
+        ", ".join(mended) or "nothing",
         ", ".join(outcome["left"]) or "nothing",
         "yes" if outcome["installed_again"] else "**no**",
     ]

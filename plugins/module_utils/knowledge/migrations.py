@@ -20,6 +20,7 @@ UPDATERS_ANNOTATION = "kubevirt.io/workloadUpdateMigration"
 JOB_LABEL = "kubevirt.io/migrationJobUID"
 """On a launcher pod that was made as the target of a migration: the UID of that migration."""
 NAME_PREFIX = "kubevirt-lifecycle-"
+_BEGINNING = ("PodInitializing", "ContainerCreating")
 
 
 def key_of(object: Object) -> str:
@@ -159,5 +160,11 @@ def _why_not_running(pod: Object) -> str:
     scheduled = conditions.get("PodScheduled") or {}
     if scheduled.get("status") == "False":
         return f"{scheduled.get('reason', 'Unschedulable')}: {scheduled.get('message', '')}"
-    waiting = [(one.get("state") or {}).get("waiting") or {} for one in status.get("containerStatuses") or ()]
-    return next((one["reason"] for one in waiting if one.get("reason")), f"it is {status.get('phase')}")
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    waiting = [(one.get("state") or {}).get("waiting") or {} for one in containers]
+    reasons = [one for one in waiting if one.get("reason")]
+    # Those that wait for another container say nothing: that one, which may be an init container, says why.
+    telling = [one for one in reasons if one["reason"] not in _BEGINNING] or reasons
+    if not telling:
+        return f"it is {status.get('phase')}"
+    return ": ".join(filter(None, (telling[0]["reason"], telling[0].get("message"))))

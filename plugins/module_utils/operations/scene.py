@@ -209,7 +209,10 @@ def _without_managers(live: Json) -> Json:
 def _of_a_pod(pod: Json) -> Json:
     """Whose it is, where, and how it is; the definition of a launcher pod is long, and of no use here."""
     status = pod.get("status") or {}
-    containers = [{"state": one.get("state")} for one in status.get("containerStatuses") or ()]
+    containers = {
+        key: [{"state": one.get("state")} for one in status.get(key) or ()]
+        for key in ("initContainerStatuses", "containerStatuses")
+    }
     metadata = {key: value for key, value in pod["metadata"].items() if key not in ("managedFields", "annotations")}
     return {
         "metadata": metadata,
@@ -217,7 +220,7 @@ def _of_a_pod(pod: Json) -> Json:
         "status": {
             "phase": status.get("phase"),
             "conditions": status.get("conditions"),
-            "containerStatuses": containers,
+            **containers,
         },
     }
 

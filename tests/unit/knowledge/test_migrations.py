@@ -54,6 +54,14 @@ UNSCHEDULABLE = {
     "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}]
 }
 PULLING = {"containerStatuses": [{"name": "compute", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}
+NO_IMAGE = {
+    "initContainerStatuses": [
+        {"name": "done", "state": {"terminated": {"exitCode": 0}}},
+        {"name": "binary", "state": {"waiting": {"reason": "ErrImagePull", "message": "failed to pull x"}}},
+    ],
+    "containerStatuses": [{"name": "compute", "state": {"waiting": {"reason": "PodInitializing"}}}],
+}
+STARTING = {"containerStatuses": [{"name": "compute", "state": {"waiting": {"reason": "ContainerCreating"}}}]}
 QUOTA = {"type": "migrationRejectedByResourceQuota", "status": "True", "message": "exceeded quota"}
 
 
@@ -66,6 +74,8 @@ QUOTA = {"type": "migrationRejectedByResourceQuota", "status": "True", "message"
         (migration(conditions=[QUOTA]), None, [], "exceeded quota"),
         (migration("Scheduling"), vmi(), [pod("Pending", "job-1", **UNSCHEDULABLE)], "Unschedulable: 0/1 nodes"),
         (migration("Scheduling"), vmi(), [pod("Pending", "job-1", **PULLING)], "ImagePullBackOff"),
+        (migration("Scheduling"), vmi(), [pod("Pending", "job-1", **NO_IMAGE)], "does not run: ErrImagePull: failed to pull x"),
+        (migration("Scheduling"), vmi(), [pod("Pending", "job-1", **STARTING)], "does not run: ContainerCreating"),
         (migration("Scheduling"), vmi(), [pod("Pending", "job-0", **PULLING)], "gives no reason"),
         (migration("Running"), vmi(), [pod("Running", "job-1")], "gives no reason; its phase is Running"),
         (migration(""), None, [], "its phase is not set"),
