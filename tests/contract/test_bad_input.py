@@ -582,8 +582,11 @@ def test_empty_text_is_the_same_as_leaving_an_option_out(world: World, places: d
         return  # the table has the first two; without the last one KubeVirt's own release would be fetched
     module = next(module for module, spec in SPECS.items() if option in spec)
     params = {**options(world, module, places, **{option: ""}), "_ansible_check_mode": True}
-    result = run_forked(module, params)
-    assert (result.code, result.data["state"]) == (0, "healthy"), result.data
+    left_out = {name: value for name, value in params.items() if name != option}
+    results = [run_forked(module, asked) for asked in (params, left_out)]
+    empty, missing = ((one.code, one.data.get("state"), one.data.get("msg")) for one in results)
+    assert empty == missing, results
+    assert empty[:2] == (0, "healthy") or module == "kubevirt_remove", "a removal is refused without its options"
 
 
 PLAYBOOKS: list[tuple[str, Json, tuple[str, ...]]] = [

@@ -91,7 +91,7 @@ class _Leaving:
     is_freed: bool = False
 
 
-_Step = Callable[[_Leaving, Json, Json | None], None]
+_Step = Callable[[_Leaving, Json, "Json | None"], None]
 """Takes what is on its way, itself and its VMI as they were last seen, and does what comes next."""
 
 

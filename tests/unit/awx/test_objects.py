@@ -44,7 +44,7 @@ class _Captured(Exception):
 def seeding() -> Iterator[tuple[str, Json]]:
     """The modules that seed.yml calls, and each entry that it hands them."""
     for task in yaml.safe_load((FOLDER / "seed.yml").read_text())[0]["tasks"]:
-        module = next(key for key in task if key.startswith("awx.awx."))
+        (module,) = (key for key in task if key.startswith("awx.awx."))
         assert task[module] == "{{ item }}"
         for entry in OBJECTS[task["loop"].strip("{} ")]:
             yield module, entry
@@ -98,7 +98,7 @@ def test_each_node_is_what_the_module_documents(node: Json) -> None:
 
 def test_all_that_is_listed_is_seeded() -> None:
     lists = [entries for name, entries in OBJECTS.items() if name.startswith("controller_")]
-    assert [entry for _, entry in SEEDED] == [entry for entries in lists for entry in entries]
+    assert [entry for _module, entry in SEEDED] == [entry for entries in lists for entry in entries]
 
 
 def names(kind: str) -> set[str]:
