@@ -93,16 +93,11 @@ class Page:
 @contextmanager
 def chromium(profile: Path) -> Iterator[Page]:
     """A page of a new Chromium, whose profile goes into an empty folder."""
-    program = next(filter(None, map(shutil.which, NAMES)))
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
     options += ["--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
-    process = subprocess.Popen([program, *options], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([_program(), *options], stderr=subprocess.PIPE, text=True)
     try:
-        assert process.stderr
-        said = next(line for line in process.stderr if "DevTools listening on ws://" in line)
-        address = said.split("ws://")[1].split("/")[0]
-        with urllib.request.urlopen(f"http://{address}/json/list", timeout=PATIENCE) as answer:
-            tab = next(one for one in json.load(answer) if one["type"] == "page")
+        tab = _tab(_address(process))
         connection = websocket.create_connection(tab["webSocketDebuggerUrl"], timeout=PATIENCE, suppress_origin=True)
         try:
             yield Page(connection)
@@ -111,3 +106,19 @@ def chromium(profile: Path) -> Iterator[Page]:
     finally:
         process.terminate()
         process.communicate(timeout=PATIENCE)
+
+
+def _program() -> str:
+    return next(filter(None, map(shutil.which, NAMES)))
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    """Where its debugger listens, as host:port."""
+    assert process.stderr
+    said = next(line for line in process.stderr if "DevTools listening on ws://" in line)
+    return said.split("ws://")[1].split("/")[0]
+
+
+def _tab(address: str) -> Json:
+    with urllib.request.urlopen(f"http://{address}/json/list", timeout=PATIENCE) as answer:
+        return next(one for one in json.load(answer) if one["type"] == "page")
