@@ -130,7 +130,7 @@ class Removal:
     def repair(self, clock: Clock | None = None, manifest: str = FROM) -> Repair:
         options = {name: option.get("default") for name, option in MANIFEST_OPTIONS.items()}
         options["manifest"] = str(self.world.manifests[manifest])
-        return Repair(self.api(), self.facts(), options, clock or QuickClock(), print)
+        return Repair(self.api(), options, clock or QuickClock(), print)
 
     def delete_for_ever(self) -> None:
         """The KubeVirt object with virt-operator's finalizer, which nobody takes away."""

@@ -20,6 +20,8 @@ import typing as t
 import uuid
 from collections.abc import Iterator, Mapping
 
+from .marks import is_made_by_virt_operator
+
 Json = dict[str, t.Any]
 Object = Mapping[str, t.Any]
 
@@ -77,7 +79,6 @@ _WRITTEN_LABELS = frozenset(
         "kubevirt.io/schedulable",
     )
 )
-_OPERATORS = frozenset(("virt-operator", "kubevirt-operator"))
 _LONGEST_NAME = 200
 
 
@@ -85,7 +86,7 @@ def folder_of(group: str, resource: str, live: Object) -> str:
     """The folder in a backup for an object of this kind; empty for one that is not kept, because another one brings it back."""
     if (group, resource) == ("kubevirt.io", "kubevirts"):
         return KUBEVIRT
-    if (group, resource) == ("kubevirt.io", "virtualmachineinstancemigrations") or is_of_the_operator(live):
+    if (group, resource) == ("kubevirt.io", "virtualmachineinstancemigrations") or is_made_by_virt_operator(live):
         return ""
     is_controlled = bool(controller_of(live)) and group != "apps"
     if is_controlled and resource == "virtualmachineinstances":
@@ -93,11 +94,6 @@ def folder_of(group: str, resource: str, live: Object) -> str:
     if (group, resource) in _ORDER and not is_controlled:
         return f"{APPLIED}/{_ORDER.index((group, resource)) + 1:02}-{resource}"
     return f"{REFERENCE}/{resource}"
-
-
-def is_of_the_operator(live: Object) -> bool:
-    """Whether virt-operator makes the object: the instance types and preferences that come with KubeVirt."""
-    return (live["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") in _OPERATORS
 
 
 def controller_of(live: Object) -> str:

@@ -30,14 +30,6 @@ Action = t.Literal["delete-webhook", "delete-api-service", "delete-job", "restor
 API = "virt-api"
 PARTS = (OPERATOR, API, CONTROLLER, SYNCHRONIZATION)
 """The Deployments whose health is asked for; virt-handler is a DaemonSet."""
-GROUPS = frozenset(
-    {
-        *("kubevirt.io", "snapshot.kubevirt.io", "instancetype.kubevirt.io", "flavor.kubevirt.io", "pool.kubevirt.io"),
-        *("migrations.kubevirt.io", "clone.kubevirt.io", "export.kubevirt.io", "backup.kubevirt.io"),
-        *("template.kubevirt.io", "plugin.kubevirt.io"),
-    }
-)
-"""The groups of KubeVirt's own CRDs. Those of its add-ons (cdi., hco., ssp. …) are not."""
 KUBEVIRTS = "kubevirts.kubevirt.io"
 
 UNABLE_AFTER = timedelta(minutes=10)

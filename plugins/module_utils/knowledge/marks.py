@@ -13,7 +13,9 @@ Object = Mapping[str, t.Any]
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGERS = ("virt-operator", "kubevirt-operator")
-"""What virt-operator writes into that label from 0.49 on, and before."""
+"""What virt-operator writes into that label from 0.49 on, and before (pkg/controller/virtinformers.go)."""
+MADE_BY_VIRT_OPERATOR = f"{MANAGED_BY} in ({','.join(MANAGERS)})"
+"""The label selector of all that virt-operator made."""
 
 GROUPS = frozenset(
     {
@@ -24,6 +26,7 @@ GROUPS = frozenset(
 )
 """The API groups of KubeVirt's own CRDs. Those of CDI, HCO, SSP and all others end with kubevirt.io too, and are not KubeVirt's."""
 AGGREGATED_GROUPS = frozenset({"subresources.kubevirt.io", "subresources.template.kubevirt.io"})
+"""The groups that KubeVirt's APIServices with a service have."""
 
 OWN_LABELS = ("kubevirt.io", "operator.kubevirt.io")
 # SSP, among others, has the same label with a value of its own: kubevirt.io=virt-template-validator.
@@ -165,6 +168,11 @@ def is_of_a_guest(one: Object) -> bool:
     return _labels(one).get("kubevirt.io") in GUEST_LABEL_VALUES
 
 
+def is_made_by_virt_operator(one: Object) -> bool:
+    """Whether virt-operator made an object, such as KubeVirt's own parts and the instance types that come with it."""
+    return _labels(one).get(MANAGED_BY) in MANAGERS
+
+
 def is_of_the_operator(kind: str, name: str) -> bool:
     """Whether kubevirt-operator.yaml holds it."""
     return (kind, name) in OPERATOR_OBJECTS
@@ -214,7 +222,7 @@ def _mark_of_crd(one: Object, _namespace: str) -> str:
     if group not in GROUPS:
         return ""
     # The templates exist also as a project of their own, installed without virt-operator.
-    if group == "template.kubevirt.io" and _labels(one).get(MANAGED_BY) not in MANAGERS:
+    if group == "template.kubevirt.io" and not is_made_by_virt_operator(one):
         return ""
     return f"a CRD of KubeVirt's group {group}"
 
@@ -231,8 +239,7 @@ def _mark_of_api_service(one: Object, namespace: str) -> str:
 
 
 def _manager(one: Object) -> str:
-    manager = _labels(one).get(MANAGED_BY)
-    return f"label {MANAGED_BY}={manager}" if manager in MANAGERS else ""
+    return f"label {MANAGED_BY}={_labels(one)[MANAGED_BY]}" if is_made_by_virt_operator(one) else ""
 
 
 def _mark_by_label(one: Object, namespace: str) -> str:

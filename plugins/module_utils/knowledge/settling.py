@@ -26,6 +26,7 @@ from .conditions import (
     target_version,
 )
 from .manifest import declared_version
+from .marks import is_made_by_virt_operator
 from .versions import try_parse
 
 Object = Mapping[str, t.Any]
@@ -37,8 +38,6 @@ _DONE = {"Available": "True", "Progressing": "False", "Degraded": "False", "Crea
 _DONE_BEFORE_0_20 = {"Ready": "True", "Created": "True"}
 
 _APP = "kubevirt.io"
-_MANAGED_BY = "app.kubernetes.io/managed-by"
-_MANAGERS = ("virt-operator", "kubevirt-operator")  # since 0.49, and before (pkg/controller/virtinformers.go)
 _NOT_OPERANDS = (None, "virt-operator", "virt-operator-strategy-dumper", "virt-launcher")
 
 IDENTIFIER_ANNOTATION = "kubevirt.io/install-strategy-identifier"
@@ -164,7 +163,7 @@ def operand_unsettled(kubevirt: Object, operand: Object, wanted: str) -> list[st
 
 def managed(objects: Iterable[Object]) -> list[Object]:
     """Those that virt-operator manages."""
-    return [one for one in objects if (one["metadata"].get("labels") or {}).get(_MANAGED_BY) in _MANAGERS]
+    return [one for one in objects if is_made_by_virt_operator(one)]
 
 
 def unfinished(pods: Iterable[Object]) -> list[Object]:

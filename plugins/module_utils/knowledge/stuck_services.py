@@ -12,11 +12,10 @@ from .blockage_scene import API, Cure, Object, Scene, condition_of, some_of
 from .finalizers import OPERATOR
 from .findings import Finding, finding
 from .leftovers import OF_THE_OPERATOR, OF_VIRT_API, TEMPORARY
+from .marks import AGGREGATED_GROUPS
 from .objects import object_name
 from .symptoms import shortened
 
-API_GROUPS = frozenset({"subresources.kubevirt.io", "subresources.template.kubevirt.io"})
-"""The groups that KubeVirt's APIServices with a service have."""
 TEMPLATES = "virt-template-validating-webhook-configuration"
 WEBHOOKS = (OF_THE_OPERATOR, *OF_VIRT_API, TEMPLATES)
 
@@ -35,7 +34,7 @@ def dead_api_services(scene: Scene) -> list[Object]:
     return [
         one
         for one in scene.api_services
-        if one["spec"].get("group") in API_GROUPS and _is_dead(scene, _service_of(one), API)
+        if one["spec"].get("group") in AGGREGATED_GROUPS and _is_dead(scene, _service_of(one), API)
     ]
 
 
@@ -109,7 +108,7 @@ def about_an_api_service(scene: Scene, api_service: Object) -> Finding:
 def about_other_api_services(scene: Scene) -> Iterator[Finding]:
     for one in scene.api_services:
         words = condition_of(one, "Available", "False")
-        if words and one["spec"].get("group") not in API_GROUPS:
+        if words and one["spec"].get("group") not in AGGREGATED_GROUPS:
             name = one["metadata"]["name"]
             yield finding(
                 "remove.foreign-api-service",
@@ -135,5 +134,5 @@ def _service_of(api_service: Object) -> str:
 def services_of(webhooks: Iterable[Object], api_services: Iterable[Object]) -> list[str]:
     """``namespace/name`` of all services that KubeVirt's webhooks and APIServices name."""
     names = [name for one in webhooks for name in _services_of(one)]
-    names += [_service_of(one) for one in api_services if one["spec"].get("group") in API_GROUPS]
+    names += [_service_of(one) for one in api_services if one["spec"].get("group") in AGGREGATED_GROUPS]
     return sorted({*names})

@@ -55,9 +55,6 @@ USER_KINDS: tuple[UserKind, ...] = (
     MIGRATIONS,
 )
 
-CRD_GROUPS = frozenset({one.group for one in USER_KINDS})
-"""The API groups of KubeVirt's own CRDs. Many other groups end with kubevirt.io, and are not KubeVirt's."""
-
 FOREIGN_GROUPS = {
     "aaq.kubevirt.io": "Application-Aware Quota",
     "cdi.kubevirt.io": "CDI, the Containerized Data Importer",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ..cluster.api import Api, Json
 from ..cluster.errors import ClusterError, NotFound
 from ..knowledge.confirmation import Counted
-from ..knowledge.marks import MANAGED_BY, MANAGERS
-from ..knowledge.user_kinds import CRD_GROUPS, MIGRATIONS, USER_KINDS, VMIS, VMS, UserKind, kind_of
+from ..knowledge.marks import GROUPS, is_made_by_virt_operator
+from ..knowledge.user_kinds import MIGRATIONS, USER_KINDS, VMIS, VMS, UserKind, kind_of
 from .observe import Facts
 from .outcome import listed
 from .served import Resource, served_resources
@@ -129,7 +129,7 @@ def kubevirt_resources(api: Api) -> list[Resource]:
     Raises:
         ClusterError: A group cannot be asked for its kinds.
     """
-    resources, unreadable = served_resources(api, CRD_GROUPS)
+    resources, unreadable = served_resources(api, GROUPS)
     if unreadable:
         raise ClusterError(
             f"Not all kinds of KubeVirt can be read, so nobody knows what would go with it: {listed(unreadable)}. Nothing was done."
@@ -141,7 +141,7 @@ def _of_people(api: Api, resource: Resource) -> Iterator[Json]:
     """The metadata of the objects that are not virt-operator's own, as the instance types are that come with KubeVirt."""
     try:
         for one in api.objects(resource.path(), metadata_only=True):
-            if (one["metadata"].get("labels") or {}).get(MANAGED_BY) not in MANAGERS:
+            if not is_made_by_virt_operator(one):
                 yield one
     except NotFound:  # its CRD has just gone
         return
@@ -188,7 +188,7 @@ def _data_volumes_of_vms(api: Api, facts: Facts) -> Iterator[tuple[tuple[str, st
 def _owner_of_kubevirt(one: Json) -> str:
     """The object of one of KubeVirt's groups that owns it, such as ``VirtualMachine db``; empty where none does."""
     for reference in one["metadata"].get("ownerReferences") or ():
-        if reference["apiVersion"].partition("/")[0] in CRD_GROUPS:
+        if reference["apiVersion"].partition("/")[0] in GROUPS:
             return f"{reference['kind']} {reference['name']}"
     return ""
 

@@ -16,9 +16,10 @@ from datetime import datetime
 
 from ..cluster.api import Api, Json
 from ..cluster.errors import Forbidden, NotFound
-from ..knowledge.blockage_scene import GROUPS, PARTS, Held, Scene
+from ..knowledge.blockage_scene import PARTS, Held, Scene
 from ..knowledge.finalizers import HANDLER
 from ..knowledge.leftovers import TEMPORARY
+from ..knowledge.marks import GROUPS
 from ..knowledge.stuck_objects import nodes_of
 from ..knowledge.stuck_services import WEBHOOKS, services_of
 from .observe import Facts

@@ -80,7 +80,7 @@ class RemovalRun:
         self._done: list[Step] = []
         self._deleted: list[str] = []
         self._keep_disks = KeepDisks(api, seen.facts, clock, self._say, params["vm_stop_timeout"])
-        self._repair = Repair(api, seen.facts, params, clock, self._say)
+        self._repair = Repair(api, params, clock, self._say)
         self._sweep = Sweep(
             api,
             clock,

@@ -16,7 +16,7 @@ from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
 from ..cluster.errors import ClusterError
 from ..cluster.watch import Picture, Source
-from ..knowledge.marks import MANAGED_BY, MANAGERS
+from ..knowledge.marks import MADE_BY_VIRT_OPERATOR
 from ..knowledge.rollout import Stage
 from .observe import Facts
 from .outcome import listed
@@ -25,7 +25,6 @@ from .waiting import Verdict
 
 COUNT_EVERY = 10.0
 """Seconds between two questions for the number of objects that a CRD still has."""
-MADE_BY_VIRT_OPERATOR = f"{MANAGED_BY} in ({','.join(MANAGERS)})"
 _APPS = "/apis/apps/v1"
 
 

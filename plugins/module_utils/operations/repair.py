@@ -22,7 +22,6 @@ from ..knowledge.versions import Version, try_parse
 from .applying import Applying
 from .editing import ATTEMPTS
 from .given_files import load_manifest
-from .observe import Facts
 from .outcome import Report
 from .stopping import Stopped
 from .upgrade_plan import applies_of
@@ -37,7 +36,6 @@ class Repair:
 
     Args:
         api: The cluster.
-        facts: From ``observe``.
         params: Options, ``MANIFEST_OPTIONS`` of ``given_files.py`` among them.
         clock: Time.
         report: Takes progress lines.
@@ -46,9 +44,8 @@ class Repair:
         done: The cures that changed something.
     """
 
-    def __init__(self, api: Api, facts: Facts, params: Mapping[str, t.Any], clock: Clock, report: Report) -> None:
+    def __init__(self, api: Api, params: Mapping[str, t.Any], clock: Clock, report: Report) -> None:
         self._api = api
-        self._facts = facts
         self._params = params
         self._clock = clock
         self._report = report

@@ -24,6 +24,7 @@ from ..knowledge.cluster_facts import (
 from ..knowledge.findings import Finding
 from ..knowledge.gates import Gate, Selection
 from ..knowledge.launchers import OUTDATED_LABEL, unfinished_migrations
+from ..knowledge.marks import MADE_BY_VIRT_OPERATOR
 from ..knowledge.ownership import owners
 from .hop import migrations_source
 from .observe import Facts
@@ -31,7 +32,6 @@ from .upgrade_wish import running_version
 
 T = t.TypeVar("T")
 
-MANAGED_BY_OPERATOR = "app.kubernetes.io/managed-by in (virt-operator,kubevirt-operator)"
 STRATEGY_LABEL = "kubevirt.io/install-strategy"
 FLAVORS = (
     *("virtualmachineflavors", "virtualmachineclusterflavors"),
@@ -60,7 +60,7 @@ def cluster_facts_of(api: Api, facts: Facts) -> ClusterFacts:
         "operator": {"version": facts.operator_declared or "", "registry": facts.registry or ""},
         "owners": [owner.id for owner in owners(facts.marked_objects())],
         "nodes": if_allowed(lambda: [node_facts(node, kubevirt) for node in api.objects("/api/v1/nodes")]),
-        "crds": if_allowed(lambda: [crd_facts(crd) for crd in api.objects(CRDS, label_selector=MANAGED_BY_OPERATOR)]),
+        "crds": if_allowed(lambda: [crd_facts(crd) for crd in api.objects(CRDS, label_selector=MADE_BY_VIRT_OPERATOR)]),
         "launchers": if_allowed(
             lambda: launcher_facts(running, workloads.vmis, _outdated(api, facts) if workloads.outdated else ())
         ),

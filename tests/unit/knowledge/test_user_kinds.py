@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.marks import GROUPS
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.user_kinds import (
-    CRD_GROUPS,
     FOREIGN_GROUPS,
     USER_KINDS,
     VMS,
@@ -17,8 +16,8 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.user_
 
 
 def test_the_groups_are_those_whose_crds_are_removed() -> None:
-    assert CRD_GROUPS == GROUPS
-    assert not CRD_GROUPS & FOREIGN_GROUPS.keys()
+    assert {one.group for one in USER_KINDS} == GROUPS
+    assert not GROUPS & FOREIGN_GROUPS.keys()
 
 
 def test_each_kind_is_there_once_and_is_found() -> None:

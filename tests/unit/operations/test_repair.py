@@ -42,7 +42,7 @@ def repair(world: World, server: Server, folder: Path, **options: t.Any) -> tupl
     lines: list[str] = []
     params = {name: option.get("default") for name, option in MANIFEST_OPTIONS.items()}
     params |= {"manifest": world.manifests(folder, "v1.7.0"), **options}
-    return Repair(server.api(), world.facts(), params, Clock(), lines.append), lines
+    return Repair(server.api(), params, Clock(), lines.append), lines
 
 
 def cure(version: str = "v1.7.0", uid: str = "kv") -> Cure:
