@@ -160,24 +160,36 @@ class Whereabouts:
 
     def __init__(self, cluster: Lab) -> None:
         self._seen: list[tuple[float, str, str]] = []
-        path = "-o=jsonpath={.metadata.name} {.status.nodeName}{'\\n'}"
-        command = [sys.executable, "tests/lab", "kubectl", "--name", cluster.name, "--", "get", "vmi", "--watch", path]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        self._cluster = cluster
+        self._closing = threading.Event()
+        self._process = self._watch()
         threading.Thread(target=self._follow, daemon=True).start()
 
+    def _watch(self) -> subprocess.Popen[str]:
+        path = "-o=jsonpath={.metadata.name} {.status.nodeName}{'\\n'}"
+        own = ("--name", self._cluster.name, "--", "get", "vmi", "--watch", path)
+        return subprocess.Popen(
+            [sys.executable, "tests/lab", "kubectl", *own], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+
     def _follow(self) -> None:
-        assert self._process.stdout
-        for line in self._process.stdout:
-            name, _blank, node = line.strip().partition(" ")
-            self._seen.append((time.time(), name, node))
+        """Watch for as long as it takes: the API server ends a watch when the CRD of its kind is changed, as by an upgrade."""
+        while not self._closing.is_set():
+            assert self._process.stdout
+            for line in self._process.stdout:
+                name, _blank, node = line.strip().partition(" ")
+                self._seen.append((time.time(), name, node))
+            self._process.wait()
+            if not self._closing.wait(0.5):
+                self._process = self._watch()
 
     def at(self, moment: float) -> dict[str, str]:
         """Where each guest was then."""
-        assert self._process.poll() is None, "the watch of the guests has ended"
         return {name: node for at, name, node in [*self._seen] if node and at <= moment}
 
     def close(self) -> None:
         """End the watch."""
+        self._closing.set()
         self._process.kill()
         self._process.wait()
 
