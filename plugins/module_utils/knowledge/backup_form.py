@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 
 from .marks import is_made_by_virt_operator
+from .user_kinds import USER_KINDS, VMS
 
 Json = dict[str, t.Any]
 Object = Mapping[str, t.Any]
@@ -34,24 +35,9 @@ REFERENCE = "reference"
 RUN_STRATEGY_BEFORE = "lifecycle.kubevirt.io/run-strategy-before-removal"
 """On a VM that we stopped: the run strategy that was asked for."""
 
-_ORDER = (
-    ("instancetype.kubevirt.io", "virtualmachineclusterinstancetypes"),
-    ("instancetype.kubevirt.io", "virtualmachineclusterpreferences"),
-    ("instancetype.kubevirt.io", "virtualmachineinstancetypes"),
-    ("instancetype.kubevirt.io", "virtualmachinepreferences"),
-    ("flavor.kubevirt.io", "virtualmachineclusterflavors"),
-    ("flavor.kubevirt.io", "virtualmachineflavors"),
-    ("flavor.kubevirt.io", "virtualmachineclusterpreferences"),
-    ("flavor.kubevirt.io", "virtualmachinepreferences"),
-    ("migrations.kubevirt.io", "migrationpolicies"),
-    ("kubevirt.io", "virtualmachineinstancepresets"),
-    ("apps", "controllerrevisions"),
-    ("kubevirt.io", "virtualmachines"),
-    ("kubevirt.io", "virtualmachineinstances"),
-    ("kubevirt.io", "virtualmachineinstancereplicasets"),
-    ("pool.kubevirt.io", "virtualmachinepools"),
-    ("template.kubevirt.io", "virtualmachinetemplates"),
-)
+_APPLIED = [(one.group, one.resource) for one in USER_KINDS if one.is_applied]
+_BEFORE_VMS = _APPLIED.index((VMS.group, VMS.resource))
+_ORDER = (*_APPLIED[:_BEFORE_VMS], ("apps", "controllerrevisions"), *_APPLIED[_BEFORE_VMS:])
 """What can be applied again, in the order in which it must be: of an instance type a VM needs the revision, or else the type."""
 
 _NAMESPACE_OF_UUIDS = uuid.UUID("6a1a24a1-4061-4607-8bf4-a3963d0c5895")

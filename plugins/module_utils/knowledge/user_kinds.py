@@ -14,17 +14,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class UserKind:
-    """A kind of objects: its API group, what the API calls a collection of them, and its name."""
+    """A kind of objects.
+
+    Attributes:
+        group: Its API group.
+        resource: What the API calls a collection of them.
+        kind: Its name.
+        is_applied: Whether an object is applied to a new KubeVirt to bring it back; with the others something would begin anew.
+    """
 
     group: str
     resource: str
     kind: str
+    is_applied: bool = True
 
 
 VMS = UserKind("kubevirt.io", "virtualmachines", "VirtualMachine")
 VMIS = UserKind("kubevirt.io", "virtualmachineinstances", "VirtualMachineInstance")
 REPLICA_SETS = UserKind("kubevirt.io", "virtualmachineinstancereplicasets", "VirtualMachineInstanceReplicaSet")
-MIGRATIONS = UserKind("kubevirt.io", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration")
+MIGRATIONS = UserKind(
+    "kubevirt.io", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration", is_applied=False
+)
 
 # In the order in which a backup can be applied: what others refer to comes first.
 USER_KINDS: tuple[UserKind, ...] = (
@@ -43,15 +53,19 @@ USER_KINDS: tuple[UserKind, ...] = (
     REPLICA_SETS,
     UserKind("pool.kubevirt.io", "virtualmachinepools", "VirtualMachinePool"),
     UserKind("template.kubevirt.io", "virtualmachinetemplates", "VirtualMachineTemplate"),
-    UserKind("template.kubevirt.io", "virtualmachinetemplaterequests", "VirtualMachineTemplateRequest"),
-    UserKind("snapshot.kubevirt.io", "virtualmachinesnapshots", "VirtualMachineSnapshot"),
-    UserKind("snapshot.kubevirt.io", "virtualmachinesnapshotcontents", "VirtualMachineSnapshotContent"),
-    UserKind("snapshot.kubevirt.io", "virtualmachinerestores", "VirtualMachineRestore"),
-    UserKind("export.kubevirt.io", "virtualmachineexports", "VirtualMachineExport"),
-    UserKind("clone.kubevirt.io", "virtualmachineclones", "VirtualMachineClone"),
-    UserKind("backup.kubevirt.io", "virtualmachinebackups", "VirtualMachineBackup"),
-    UserKind("backup.kubevirt.io", "virtualmachinebackuptrackers", "VirtualMachineBackupTracker"),
-    UserKind("plugin.kubevirt.io", "plugins", "Plugin"),
+    UserKind(
+        "template.kubevirt.io", "virtualmachinetemplaterequests", "VirtualMachineTemplateRequest", is_applied=False
+    ),
+    UserKind("snapshot.kubevirt.io", "virtualmachinesnapshots", "VirtualMachineSnapshot", is_applied=False),
+    UserKind(
+        "snapshot.kubevirt.io", "virtualmachinesnapshotcontents", "VirtualMachineSnapshotContent", is_applied=False
+    ),
+    UserKind("snapshot.kubevirt.io", "virtualmachinerestores", "VirtualMachineRestore", is_applied=False),
+    UserKind("export.kubevirt.io", "virtualmachineexports", "VirtualMachineExport", is_applied=False),
+    UserKind("clone.kubevirt.io", "virtualmachineclones", "VirtualMachineClone", is_applied=False),
+    UserKind("backup.kubevirt.io", "virtualmachinebackups", "VirtualMachineBackup", is_applied=False),
+    UserKind("backup.kubevirt.io", "virtualmachinebackuptrackers", "VirtualMachineBackupTracker", is_applied=False),
+    UserKind("plugin.kubevirt.io", "plugins", "Plugin", is_applied=False),
     MIGRATIONS,
 )
 
