@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .api import Api, Json, Watching
-from .errors import ApiError, ClusterError, Expired
+from .errors import ApiError, ClusterError, Expired, NotFound
+from .patience import PATIENCE
 
 # The server ends each watch after so many seconds; a new one goes on from where it ended.
 WATCH_SECONDS = 60
@@ -39,12 +40,14 @@ class Source:
 
     Attributes:
         keep: Makes what is kept of an object, where there are very many; None keeps it as it is. It must leave what names it.
+        may_go: Whether the server may stop to serve this kind, which then has no objects.
     """
 
     name: str
     path: str
     label_selector: str = ""
     keep: Callable[[Json], Json] | None = None
+    may_go: bool = False
 
 
 class Picture:
@@ -66,9 +69,9 @@ class Picture:
 
     def __enter__(self) -> Picture:
         for source in self._sources:
-            items, version = self._api.snapshot(source.path, label_selector=source.label_selector)
-            self._take_in(source.name, "LISTED", (items, version))
-            threading.Thread(target=self._follow, args=(source, version), daemon=True).start()
+            listed = self._list(source, PATIENCE)
+            self._take_in(source.name, "LISTED", listed)
+            threading.Thread(target=self._follow, args=(source, listed[1]), daemon=True).start()
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -139,7 +142,7 @@ class Picture:
             except Exception as error:  # whatever it is: a thread that dies leaves a picture that only looks quiet
                 if self._stop.is_set():
                     return
-                if isinstance(error, ApiError) and error.status in UNWATCHABLE:
+                if _is_unwatchable(error, source):
                     self._stop.wait(LIST_SECONDS)
                 elif isinstance(error, Expired):
                     self._stop.wait(PAUSE_BETWEEN_WATCHES)
@@ -170,8 +173,19 @@ class Picture:
         self._events.put((source.name, "LISTED", listed))
         return listed[1]
 
-    def _list(self, source: Source) -> tuple[list[Json], str]:
-        return self._api.snapshot(source.path, label_selector=source.label_selector, patience=LIST_PATIENCE)
+    def _list(self, source: Source, patience: float = LIST_PATIENCE) -> tuple[list[Json], str]:
+        try:
+            return self._api.snapshot(source.path, label_selector=source.label_selector, patience=patience)
+        except NotFound:
+            if source.may_go:
+                return [], ""
+            raise
+
+
+def _is_unwatchable(error: Exception, source: Source) -> bool:
+    """Whether lists are all that one gets."""
+    has_gone = isinstance(error, NotFound) and source.may_go
+    return has_gone or (isinstance(error, ApiError) and error.status in UNWATCHABLE)
 
 
 def _all_of_it(item: Json) -> Json:

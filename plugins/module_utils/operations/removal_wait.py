@@ -32,7 +32,7 @@ def sources(facts: Facts) -> list[Source]:
     """What tells how far it is."""
     apps = f"{_APPS}/namespaces/{facts.kubevirt_namespace}"
     return [
-        Source("kubevirts", f"{facts.api}/namespaces/{facts.kubevirt_namespace}/kubevirts"),
+        Source("kubevirts", f"{facts.api}/namespaces/{facts.kubevirt_namespace}/kubevirts", may_go=True),
         Source("crds", CRDS, MADE_BY_VIRT_OPERATOR, keep=_without_schema),
         Source("deployments", f"{apps}/deployments", MADE_BY_VIRT_OPERATOR),
         Source("daemonsets", f"{apps}/daemonsets", MADE_BY_VIRT_OPERATOR),
