@@ -163,7 +163,8 @@ class Whereabouts:
         self._cluster = cluster
         self._closing = threading.Event()
         self._process = self._watch()
-        threading.Thread(target=self._follow, daemon=True).start()
+        self._following = threading.Thread(target=self._follow, daemon=True)
+        self._following.start()
 
     def _watch(self) -> subprocess.Popen[str]:
         path = "-o=jsonpath={.metadata.name} {.status.nodeName}{'\\n'}"
@@ -174,14 +175,15 @@ class Whereabouts:
 
     def _follow(self) -> None:
         """Watch for as long as it takes: the API server ends a watch when the CRD of its kind is changed, as by an upgrade."""
-        while not self._closing.is_set():
-            assert self._process.stdout
-            for line in self._process.stdout:
-                name, _blank, node = line.strip().partition(" ")
-                self._seen.append((time.time(), name, node))
-            self._process.wait()
-            if not self._closing.wait(0.5):
-                self._process = self._watch()
+        while True:
+            with self._process as watch:
+                assert watch.stdout
+                for line in watch.stdout:
+                    name, _blank, node = line.strip().partition(" ")
+                    self._seen.append((time.time(), name, node))
+            if self._closing.wait(0.5):
+                return
+            self._process = self._watch()
 
     def at(self, moment: float) -> dict[str, str]:
         """Where each guest was then."""
@@ -190,8 +192,9 @@ class Whereabouts:
     def close(self) -> None:
         """End the watch."""
         self._closing.set()
-        self._process.kill()
-        self._process.wait()
+        while self._following.is_alive():
+            self._process.kill()
+            self._following.join(1)
 
 
 class Clients:
