@@ -9,7 +9,8 @@ launchers of all VMs are on one bridge, whatever their node, and those of one VM
 runs, so answers its network, as with pod networks that are made for VMs (OVN-Kubernetes, Calico). Two launchers that have
 one address during a migration do not disturb each other, because the gateway goes on sending to the one that it knows
 until another asks for it by ARP, and a launcher does so when its guest sends its first packet. So nothing may announce
-the address before: the usual plugin does, and therefore does not set this address itself.
+the address before: the usual plugin does, and therefore does not set this address itself. And nobody may ask a second
+time: Linux asks anew where its gateway is every half a minute, also 5 s after a guest has left a launcher.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ BRIDGE = "vms"
 BRIDGE_ADDRESS = "02:00:0a:64:00:01"
 VM_CIDR = ipaddress.IPv4Network("10.100.0.0/16")
 VM_GATEWAY = VM_CIDR[1]
+SURE_FOR = 24 * 60 * 60
+"""Seconds for which a launcher goes on using what it knows of its gateway before it asks again; longer than a lab lives."""
 
 Json = dict[str, t.Any]
 
@@ -122,6 +125,8 @@ def _fix_address_of_bridge() -> None:
 def _give(address: ipaddress.IPv4Address, netns: str, interface: str) -> None:
     _ip("address", "replace", f"{VM_GATEWAY}/{VM_CIDR.prefixlen}", "dev", BRIDGE)
     inside = ("nsenter", f"--net={netns}")
+    known = f"/proc/sys/net/ipv4/neigh/{interface}/delay_first_probe_time"
+    subprocess.run([*inside, "sh", "-c", f"echo {SURE_FOR} >{known}"], check=True)
     _ip("address", "replace", f"{address}/{VM_CIDR.prefixlen}", "dev", interface, within=inside)
     _ip("link", "set", interface, "up", within=inside)
     _ip("route", "replace", "default", "via", str(VM_GATEWAY), within=inside)
