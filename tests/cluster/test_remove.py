@@ -17,7 +17,7 @@ import pytest
 from tests.support.install import install_sparingly
 from tests.support.kubevirt import FROM, KUBEVIRT, TO, wait_until
 from tests.support.lab import Json, Lab, lab, mutating, worker_name
-from tests.support.removal import Removal, phrase_of, traces
+from tests.support.removal import Removal, phrase_of, restored, traces
 
 pytestmark = pytest.mark.full
 
@@ -96,13 +96,6 @@ def test_vms_stay_until_the_phrase_and_come_back_with_their_disks(removal: Remov
     wait_until(lambda: restored(cluster, backup), 120)
     wait_until(lambda: states(cluster) == dict.fromkeys(VMS, "Running"), 300)
     assert claims(cluster) == disks
-
-
-def restored(cluster: Lab, backup: Path) -> bool:
-    """Whether all is applied as the backup's README says; in the first seconds not every webhook of KubeVirt answers."""
-    return cluster.succeeds(
-        "apply", "--server-side", "--force-conflicts", "--recursive", "-f", str(backup / "2-objects")
-    )
 
 
 def assert_nothing_is_left_to_do(removal: Removal) -> None:

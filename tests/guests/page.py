@@ -23,7 +23,8 @@ WIDEN = "widening"
 AGAIN = "virt-handler rolled out once more"
 UPDATER = "KubeVirt's own updater"
 EVICT = "Evict"
-PHASES = (UPGRADE, DRAIN, CANARY, WIDEN, AGAIN, UPDATER, EVICT)
+REMOVAL = "removal, and installation again"
+PHASES = (UPGRADE, DRAIN, CANARY, WIDEN, AGAIN, UPDATER, EVICT, REMOVAL)
 
 TOO_SLOW = "a migration that is too slow"
 NO_TARGET = "a target launcher that cannot start"

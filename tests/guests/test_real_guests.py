@@ -10,6 +10,7 @@ The tests follow one another on one lab.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,8 @@ from tests.guests.stage import (
     roll_out_again,
 )
 from tests.support.kubevirt import TO, assert_arrived, wait_until
-from tests.support.lab import lab, worker_name
+from tests.support.lab import Lab, lab, worker_name
+from tests.support.removal import Removal, phrase_of, restored, traces
 from tests.support.vms import moved_by_kubevirt, moved_by_ours, vms
 
 pytestmark = pytest.mark.full
@@ -117,6 +119,33 @@ def test_an_eviction_starts_a_guest_anew_and_loses_nothing_else(run: Run) -> Non
     assert [row.wrong for row in run.of(page.EVICT)] == [[], []]
 
 
+def test_kubevirt_is_removed_and_installed_again_and_the_guests_come_back(run: Run, tmp_path: Path) -> None:
+    before, firmware = guests(run.cluster), firmware_of(run.cluster)
+    removal = Removal(run.cluster, tmp_path, TO)
+    with run.phase(page.REMOVAL, reboots=True):
+        refused = removal.run()
+        assert refused.code and guests(run.cluster) == before, refused.message
+        done = removal.run(confirm=phrase_of(refused))
+        assert done.code == 0, done.message
+        assert traces(run.cluster) == []
+        lab("kubevirt", "install", TO, "--name", run.cluster.name)
+        backup = Path(done.data["backup"]["path"])
+        wait_until(lambda: restored(run.cluster, backup), 120)
+        wait_until(lambda: {*guests(run.cluster)} == {*GUESTS}, 300)
+        run.wait_for_answers()
+    after = guests(run.cluster)
+    assert {name: guest.address for name, guest in after.items()} == run.addresses
+    assert {guest.launcher for guest in after.values()} == {f"{LAUNCHER}:{TO}"}
+    assert firmware_of(run.cluster) == firmware
+    assert [row.wrong for row in run.of(page.REMOVAL)] == [[], []]
+
+
+def firmware_of(cluster: Lab) -> dict[str, str]:
+    """The UUID by which each guest knows its machine."""
+    found = cluster.get("vmi")["items"]
+    return {one["metadata"]["name"]: one["spec"]["domain"]["firmware"]["uuid"] for one in found}
+
+
 def test_the_table(run: Run) -> None:
     assert {row.phase for row in run.rows} == {
         page.UPGRADE,
@@ -125,6 +154,7 @@ def test_the_table(run: Run) -> None:
         page.AGAIN,
         page.UPDATER,
         page.EVICT,
+        page.REMOVAL,
     }
     print(page.save_table())
 

@@ -108,6 +108,13 @@ def phrase_of(refused: Result) -> str:
     return found[1]
 
 
+def restored(cluster: Lab, backup: Path) -> bool:
+    """Whether all is applied as the backup's README says; in the first seconds not every webhook of KubeVirt answers."""
+    return cluster.succeeds(
+        "apply", "--server-side", "--force-conflicts", "--recursive", "-f", str(backup / "2-objects")
+    )
+
+
 def repaired(done: Result) -> Iterator[str]:
     """What a run mended."""
     for action in done.data.get("actions", []):
