@@ -8,7 +8,7 @@ project = "kubevirt.lifecycle"
 copyright = "the kubevirt.lifecycle maintainers"
 extensions = ["sphinx_antsibull_ext"]
 html_theme = "alabaster"
-html_theme_options = {"page_width": "80rem"}
+html_theme_options = {"page_width": "68rem"}
 html_sidebars = {"**": ["about.html", "searchbox.html"]}
 html_show_sphinx = False
 # Options that come from kubernetes.core lead to its own pages, which are not built here.
