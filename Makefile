@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full unit browser lint sanity lab-test molecule bench faults clean
+.PHONY: help demo test test-full unit browser docs lint sanity lab-test molecule bench faults clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -14,14 +14,17 @@ demo: ## Upgrade a real KubeVirt with VMs on the embedded lab (root on Linux, Go
 test: ## All that a change must pass: lint, unit, sanity, lab (root on Linux, Go)
 	@tools/test.sh
 
-test-full: ## The same with the report in a browser, the long lab cases, and sanity on every supported ansible-core
+test-full: ## The same with the report and the docs in a browser, the long lab cases, and sanity on every supported ansible-core
 	@tools/test.sh full
 
 unit: ## Unit tests only, on any machine with Python; ARGS="-k name" picks some
 	@tools/unit.sh $(ARGS)
 
-browser: ## Look at the report on a fleet in a headless Chromium; the screenshots go to build/fleet-report/
+browser: ## Look at the report on a fleet, and at the docs, in a headless Chromium; the screenshots go to build/
 	@tools/browser.sh $(ARGS)
+
+docs: ## Build the pages of modules and roles; they are in build/docs/html/
+	@tools/docs.sh
 
 lint: ## ruff, mypy, yamllint, ansible-lint, changelog fragments
 	@tools/lint.sh

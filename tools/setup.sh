@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install what the named jobs need into build/: setup.sh run|unit|lint|molecule|faults|browser …
+# Install what the named jobs need into build/: setup.sh run|unit|lint|docs|molecule|faults|browser …
 # Only what is missing or has changed; the second time nothing is done.
 #
 # Copyright the kubevirt.lifecycle maintainers

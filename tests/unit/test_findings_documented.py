@@ -57,7 +57,7 @@ def test_a_page_says_whether_a_blocker_can_be_accepted(id: str) -> None:
     words = " ".join(sections((PAGES / f"{id}.md").read_text())["What to do"].split())
     kind = CATALOGUE[id]
     if kind.acceptable and kind.level == "blocker":
-        assert f'"kubevirt_accept": ["{id}"]' in words
+        assert f"kubevirt_accept: [{id}]" in words
     elif kind.acceptable:
         assert "stops nothing" in words
     else:
