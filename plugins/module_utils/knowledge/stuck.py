@@ -33,6 +33,12 @@ from .symptoms import app_of, is_of_strategy_job, shortened
 
 _STAYS_A_BLOCKER = ("remove.stuck-foreign-finalizer",)
 """What no cure of the same object mends."""
+_KEEPS_VMS = ("remove.stuck-install-job", "remove.stuck-operator-gone", "remove.stuck-operator-not-ready")
+"""What keeps virt-operator from going on with a deletion, and so from deleting VMs with their disks."""
+_VMS_FIRST = (
+    "virt-operator goes on with the deletion as soon as this is mended, and deletes VMs with their disks; so first run this with "
+    "disks: keep until no VM is left. Then: "
+)
 
 
 def allowed(those: Iterable[Cure], repair: str) -> list[Cure]:
@@ -56,12 +62,13 @@ def cures(scene: Scene) -> list[Cure]:
     ]
 
 
-def blockage_findings(scene: Scene, repair: str = "report") -> list[Finding]:
+def blockage_findings(scene: Scene, repair: str = "report", *, takes_vms_first: bool = False) -> list[Finding]:
     """What keeps the deletion from ending, the most fundamental first.
 
     Args:
         scene: What was read.
         repair: The option. What a cure of this level mends is a warning and no blocker.
+        takes_vms_first: VMs are taken away before the deletion goes on. What holds it until then is a warning too.
     """
     mended = {one.object for one in allowed(cures(scene), repair)}
     if scene.kubevirt and repair == "finalizers" and scene.is_lost(OPERATOR):  # as soon as it is being deleted
@@ -77,8 +84,12 @@ def blockage_findings(scene: Scene, repair: str = "report") -> list[Finding]:
         *about_crds(scene),
         *_about_what_is_unread(scene),
     ]
+    is_deleting = bool(scene.kubevirt and scene.kubevirt["metadata"].get("deletionTimestamp"))
+    found = [replace(one, fix=_VMS_FIRST + one.fix) if is_deleting and one.id in _KEEPS_VMS else one for one in found]
     return [
-        replace(one, level="warning") if one.object in mended and one.id not in _STAYS_A_BLOCKER else one
+        replace(one, level="warning")
+        if (one.object in mended and one.id not in _STAYS_A_BLOCKER) or (takes_vms_first and one.id in _KEEPS_VMS)
+        else one
         for one in found
     ]
 

@@ -147,13 +147,17 @@ def vms_first(facts: Facts, belongings: Belongings, *, keep_disks: bool) -> list
 
 def nobody_stops_vms(facts: Facts, belongings: Belongings) -> Finding:
     """That virt-controller is gone for good while there are VMs."""
+    by_force = "repair: finalizers takes the VMs away as they run, with their disks kept; Kubernetes ends their pods."
+    is_deleting = facts.state == "deleting"
     return finding(
         "remove.stuck-controller-gone",
         object=f"Deployment {facts.kubevirt_namespace}/virt-controller",
         cause="It does not run, and nobody brings it back, so nobody stops a VM and lets go of it.",
         evidence=listed([*belongings.vms, *belongings.standalone_vmis]),
-        fix="Install KubeVirt of the same version again, with its KubeVirt object, and then run this again. If that cannot be: repair: "
-        "finalizers takes the VMs away as they run, with their disks kept; Kubernetes ends their pods.",
+        fix=f"Do not bring virt-operator back: it would go on with the deletion, and delete the VMs with their disks. {by_force}"
+        if is_deleting
+        else f"Install KubeVirt of the same version again, with its KubeVirt object, and then run this again. If that cannot be: "
+        f"{by_force}",
     )
 
 

@@ -77,7 +77,7 @@ class Seen:
 
 def plan_of(seen: Seen, wish: Wish) -> tuple[Step, ...]:
     """The steps until nothing of KubeVirt is there; none where that is so already."""
-    later = [cure for cure in seen.cures if _takes_vms_with_it(cure, seen, wish)]
+    later = [cure for cure in seen.cures if takes_vms_first(seen, wish) and lets_it_go_on(cure)]
     steps = [
         *_back_up(seen, wish),
         *(repair_step(cure) for cure in seen.cures if cure not in later),
@@ -120,10 +120,14 @@ def _back_up(seen: Seen, wish: Wish) -> Iterator[Step]:
         yield Step("back-up", f"Directory {wish.backup_dir}", f"the manifests of what people made ({count} objects)")
 
 
-def _takes_vms_with_it(cure: Cure, seen: Seen, wish: Wish) -> bool:
-    """Whether it lets VMs be deleted with their disks: an operator that comes back goes on with a deletion that has begun."""
-    is_deleting = seen.facts.state == "deleting"
-    return cure.action == "restore-operator" and is_deleting and wish.keep_disks and bool(seen.belongings.counted)
+def takes_vms_first(seen: Seen, wish: Wish) -> bool:
+    """Whether VMs are to be saved from a deletion that somebody has begun, before that goes on."""
+    return seen.facts.state == "deleting" and wish.keep_disks and bool(seen.belongings.counted)
+
+
+def lets_it_go_on(cure: Cure) -> bool:
+    """Whether virt-operator goes on afterwards with a deletion that has begun: then VMs are deleted with their disks."""
+    return cure.action in ("restore-operator", "delete-job")
 
 
 def _wait_installed(seen: Seen) -> Iterator[Step]:

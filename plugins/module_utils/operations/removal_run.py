@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -29,7 +30,7 @@ from .disks import KeepDisks, Kept
 from .observe import observe
 from .outcome import Outcome, Report, listed, phase, told
 from .removal_facts import facts_of_the_rest
-from .removal_plan import Seen, Wish, diff_of, repair_step
+from .removal_plan import Seen, Wish, diff_of, lets_it_go_on, repair_step, takes_vms_first
 from .removal_wait import DeletionJudge, sources
 from .repair import Repair
 from .stopping import Stopped, what_stopped
@@ -157,11 +158,12 @@ class RemovalRun:
 
     def _take_vms(self, _steps: Sequence[Step]) -> None:
         held = self._seen.belongings
-        unblock = self._repaired if self._seen.nobody_stops_vms else None
+        takes_first = takes_vms_first(self._seen, self._wish)
+        unblock = functools.partial(self._repaired, takes_first=takes_first) if self._seen.nobody_stops_vms else None
         try:
             self._keep_disks.run(held.vms, held.standalone_vmis, unblock)
         except Stopped as stopped:
-            found = blocking(blockage_findings(self._scene(), self._params["repair"]))
+            found = blocking(blockage_findings(self._scene(), self._params["repair"], takes_vms_first=takes_first))
             raise Stopped(*found, *stopped.findings, words=stopped.words) from stopped
         finally:
             self._outcome.extra["kept"] = [{**asdict(one), "claim": _claim(one)} for one in self._keep_disks.kept]
@@ -206,9 +208,14 @@ class RemovalRun:
         if not self._repaired() and is_over:
             self._give_up(f"Nothing moved for {self._params['stall_timeout']} s.", missing)
 
-    def _repaired(self) -> bool:
-        """Mend what gets in the way now, as far as that is allowed; whether there was anything."""
-        cured = self._repair.cure(allowed(cures(self._scene()), self._params["repair"]))
+    def _repaired(self, *, takes_first: bool = False) -> bool:
+        """Mend what gets in the way now, as far as that is allowed; whether there was anything.
+
+        Args:
+            takes_first: Nothing is done that would let KubeVirt take VMs away which are still there.
+        """
+        now = allowed(cures(self._scene()), self._params["repair"])
+        cured = self._repair.cure(one for one in now if not (takes_first and lets_it_go_on(one)))
         self._done += map(repair_step, cured)
         return bool(cured)
 

@@ -29,7 +29,7 @@ from .outcome import InvalidOption, Outcome, Report, refusal
 from .pages import removal_page
 from .removal_facts import facts_of_the_rest
 from .removal_inventory import inventory_of
-from .removal_plan import Seen, Wish, diff_of, plan_of, writes
+from .removal_plan import Seen, Wish, diff_of, plan_of, takes_vms_first, writes
 from .removal_run import RemovalRun
 from .stopping import Stopped, without_the_lock
 from .sweep import Proof, foreign_objects, leftovers_of, sweep_findings
@@ -151,7 +151,7 @@ def _planned(api: Api, cluster: Cluster, params: Params, clock: Clock) -> Planne
         *removal_findings.blocked_by_strategy(facts, belongings, keep_disks=wish.keep_disks),
         *removal_findings.vms_first(facts, belongings, keep_disks=wish.keep_disks),
         *removal_findings.against_the_loss(facts, belongings, params["confirm"] or ""),
-        *blockage_findings(scene, params["repair"]),
+        *blockage_findings(scene, params["repair"], takes_vms_first=takes_vms_first(seen, wish)),
         *(
             [removal_findings.nobody_stops_vms(facts, belongings)]
             if is_without_controller and not seen.nobody_stops_vms

@@ -34,6 +34,7 @@ OF_A_RELEASE: dict[str, dict[str, tuple[str, bool]]] = {
         "virtualmachineclusterinstancetypes": ("VirtualMachineClusterInstancetype", False)
     },
     "cdi.kubevirt.io/v1beta1": {"datavolumes": ("DataVolume", True)},
+    "batch/v1": {"jobs": ("Job", True)},
     "apps/v1": {"deployments": ("Deployment", True), "daemonsets": ("DaemonSet", True)},
 }
 
@@ -248,6 +249,35 @@ def test_an_old_operator_needs_the_vms_gone_before(cluster: Cluster, version: st
 def test_a_deletion_that_has_begun_is_followed(cluster: Cluster) -> None:
     cluster.kubevirt["metadata"]["deletionTimestamp"] = "2024-01-01T00:00:00Z"
     assert steps(cluster.check())[0] == "wait-deleted KubeVirt kubevirt/kubevirt"
+
+
+@pytest.mark.parametrize("has_failed", [True, False], ids=["Job has failed", "its pod does not come up"])
+def test_vms_are_saved_before_a_deletion_that_others_have_begun_goes_on(cluster: Cluster, has_failed: bool) -> None:
+    """virt-operator deletes all VMs with their disks as soon as it has its install strategy."""
+    cluster.kubevirt["metadata"]["deletionTimestamp"] = "2024-01-01T00:00:00Z"
+    cluster.put("Deployment", "kubevirt/virt-controller", MANAGED)["status"] = {"readyReplicas": 2}
+    vm = cluster.vm("shop/web")
+    cluster.disk("shop/root", vm, "pv-1")
+    if has_failed:
+        job = cluster.put("Job", "kubevirt/strategy", {"kubevirt.io/install-strategy": ""})
+        job["status"] = {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]}
+    else:
+        pod = cluster.put("Pod", "kubevirt/strategy-1", {"kubevirt.io": "virt-operator-strategy-dumper"})
+        waiting = {"name": "virt-operator", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such"}}}
+        pod["status"] = {"phase": "Pending", "containerStatuses": [waiting]}
+    outcome = cluster.check(confirm=f"{UID}:1 VMs:1 disks")
+    done = [one for one in steps(outcome) if not one.startswith("delete-leftover")]
+    mended = ["repair Job kubevirt/strategy"] if has_failed else []
+    assert done[: 2 + len(mended)] == [
+        "delete-vm VM shop/web",
+        *mended,
+        "wait-deleted KubeVirt kubevirt/kubevirt",
+    ]
+    (found,) = [one for one in outcome.findings if one.id == "remove.stuck-install-job"]
+    assert found.level == "warning"
+    assert "so first run this with disks: keep until no VM is left. Then: " in found.fix
+    thrown_away = cluster.check(confirm=f"{UID}:1 VMs:1 disks", disks="remove")
+    assert blockers(thrown_away) == ([] if has_failed else ["remove.stuck-install-job"])
 
 
 def test_up_to_0_26_an_installation_is_waited_for(cluster: Cluster) -> None:
