@@ -81,5 +81,8 @@ def pack(path: Path, layers: Sequence[Path], names: Sequence[str], config: dict[
 
 
 def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
     with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+        for part in iter(lambda: content.read(1 << 20), b""):
+            digest.update(part)
+    return digest.hexdigest()

@@ -285,5 +285,5 @@ def test_the_action_writes_on_the_controller_whatever_the_host(tmp_path: Path) -
     code, said = ansible(tmp_path / "report", hosts=OUTCOMES)
     assert code == 0 and "1 of 6 clusters failed. Written" in said
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == sorted(NAMES)
-    code, said = ansible(tmp_path / "report", colour="red")
+    code, said = ansible(tmp_path / "report", hosts=OUTCOMES, colour="red")
     assert code != 0 and "colour" in said
