@@ -161,6 +161,8 @@ def test_a_migration_that_is_too_slow_is_called_off(run: Run) -> None:
     before, position = guests(run.cluster), run.cluster.audit_position()
     with slow_migrations(run), run.phase(page.TOO_SLOW):
         stopped = move(run.cluster, migration_timeout=30)
+        state = run.cluster.get("vmi", CANARY)["status"]["migrationState"]
+        assert state.get("migrationPolicyName") == SLOW["metadata"]["name"], state
         reason = assert_only_the_canary_failed(run, stopped, before, position)
     assert reason.startswith("it did not arrive within 30 s, and its migration was called off")
     assert_went_on(run, page.TOO_SLOW, before)
