@@ -10,6 +10,7 @@ same machine as the same user; elsewhere, or where a library is missing here, th
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 import typing as t
@@ -69,6 +70,9 @@ class OperationAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
         """The module's result."""
         super().run(tmp, task_vars)
+        # Memory is shared with the process that forked this one until somebody writes to it, and the garbage collector writes to all
+        # that it looks at.
+        gc.freeze()
         host = str((task_vars or {}).get("inventory_hostname"))
         given = plain(self._task.args)
         obstacle = self._obstacle()

@@ -78,8 +78,8 @@ def measured_figures(count: int) -> list[Figure]:
     names = [f"c{number:03}" for number in range(count)]
     compared = [f"core{number}" for number in range(COMPARED)]
     with simulated(FOLDER / "fleet", [*names, *compared], [names[number] for number in failing(count)]) as fleet:
-        ours = upgraded(fleet, names)
         theirs = upgraded_with_kubernetes_core(fleet, compared)
+        ours = upgraded(fleet, names)
     return figures_of(count, ours, theirs)
 
 

@@ -37,10 +37,8 @@ FOLDERS = {
 """Where the objects of the recorded roll-out are."""
 IRREGULAR = {"NetworkPolicy": "networkpolicies", "PriorityClass": "priorityclasses"}
 MADE_BY_VIRT_OPERATOR = {"app.kubernetes.io/managed-by": "virt-operator"}
-NO_IMAGE = {
-    "reason": "ImagePullBackOff",
-    "message": 'Back-off pulling image "quay.io/kubevirt/virt-operator:v1.8.4": ErrImagePull: not found',
-}
+IMAGE = "quay.io/kubevirt/virt-operator:v1.8.4"
+NO_IMAGE = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{IMAGE}": ErrImagePull: not found'}
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,8 @@ def stuck(rollout: Iterable[Change]) -> Iterator[Change]:
     for change in rollout:
         yield change
         if "/pods/" in change.path and change.object:
-            waiting = {"name": "virt-operator", "ready": False, "restartCount": 0, "state": {"waiting": NO_IMAGE}}
+            container = {"name": "virt-operator", "image": IMAGE, "ready": False, "restartCount": 0}
+            waiting = {**container, "state": {"waiting": NO_IMAGE}}
             status = {**change.object["status"], "phase": "Pending", "containerStatuses": [waiting]}
             yield Change(change.at + 1, change.path, {**change.object, "status": status})
             return
