@@ -70,9 +70,6 @@ class OperationAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
         """The module's result."""
         super().run(tmp, task_vars)
-        # Memory is shared with the process that forked this one until somebody writes to it, and the garbage collector writes to all
-        # that it looks at.
-        gc.freeze()
         host = str((task_vars or {}).get("inventory_hostname"))
         given = plain(self._task.args)
         obstacle = self._obstacle()
@@ -114,6 +111,9 @@ class OperationAction(ActionBase):
         return with_names(result, given, options)
 
     def _run_in_process(self, given: Options, host: str, width: int) -> dict[str, t.Any]:
+        # Memory is shared with the process that forked this one until somebody writes to it, and the garbage collector writes to all
+        # that it looks at.
+        gc.freeze()
         variables: dict[str, t.Any] = {}
         self._compute_environment_string(variables)
         with ExitStack() as stack:
