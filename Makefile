@@ -38,7 +38,7 @@ molecule: ## The molecule scenarios on the lab (root on Linux, Go)
 bench: ## Measure what an upgrade costs, in some 12 minutes (root on Linux, Go); ARGS=--save puts the table into docs/benchmarks.md
 	@tools/bench.sh $(ARGS)
 
-bench-fleet: ## Measure what 200 simulated clusters in one run cost, in some 30 minutes (root on Linux, Go); ARGS=--save as above
+bench-fleet: ## Measure what 200 simulated clusters in one run cost, in some 40 minutes (root on Linux, Go); ARGS=--save as above
 	@tools/bench-fleet.sh $(ARGS)
 
 faults: ## Play every fault in every phase of an upgrade, and write docs/fault-matrix.md (root on Linux, Go); ARGS="429" picks some
