@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full unit browser docs lint sanity lab-test molecule bench faults clean
+.PHONY: help demo test test-full unit browser docs lint sanity lab-test molecule bench bench-fleet faults clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 demo: ## Upgrade a real KubeVirt with VMs on the embedded lab (root on Linux, Go); REAL_GUESTS=1: with guests that run
 	@REAL_GUESTS=$(REAL_GUESTS) tools/demo.sh
@@ -40,6 +40,9 @@ molecule: ## The molecule scenarios on the lab (root on Linux, Go)
 
 bench: ## Measure what an upgrade costs, in some 12 minutes (root on Linux, Go); ARGS=--save puts the table into docs/benchmarks.md
 	@tools/bench.sh $(ARGS)
+
+bench-fleet: ## Measure what 200 simulated clusters in one run cost, in some 40 minutes (root on Linux, Go); ARGS=--save as above
+	@tools/bench-fleet.sh $(ARGS)
 
 faults: ## Play every fault in every phase of an upgrade, and write docs/fault-matrix.md (root on Linux, Go); ARGS="429" picks some
 	@tools/faults.sh $(ARGS)

@@ -10,6 +10,7 @@ same machine as the same user; elsewhere, or where a library is missing here, th
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 import typing as t
@@ -110,6 +111,9 @@ class OperationAction(ActionBase):
         return with_names(result, given, options)
 
     def _run_in_process(self, given: Options, host: str, width: int) -> dict[str, t.Any]:
+        # Memory is shared with the process that forked this one until somebody writes to it, and the garbage collector writes to all
+        # that it looks at.
+        gc.freeze()
         variables: dict[str, t.Any] = {}
         self._compute_environment_string(variables)
         with ExitStack() as stack:

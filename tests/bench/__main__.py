@@ -9,22 +9,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import re
 import signal
 import sys
 import time
-from importlib.metadata import version
 
 from tests.bench import cpu, growth, lag, request_count, upgrade_time
+from tests.bench.page import how_long, machine, put_into_page
 from tests.bench.runs import FOLDER, lab_with_kubevirt, upgraded
 from tests.bench.table import figures_table
-from tests.support.kubevirt import FROM, TO
-from tests.support.lab import ROOT
-
-PAGE = ROOT / "docs" / "benchmarks.md"
-TABLES = re.compile(r"(?<=<!-- tables -->\n).*(?=<!-- end of tables -->)", re.DOTALL)
 
 
 def tables() -> str:
@@ -41,23 +33,8 @@ def tables() -> str:
         *cpu.figures(hop),
         *growth.figures(growths),
     ]
-    about += f" The run took {(time.monotonic() - started) / 60:.0f} minutes; load {os.getloadavg()[0]:.1f} after it."
+    about += f" {how_long(started)}"
     return f"{about}\n\n{figures_table(measurements)}\n\n{growth.growth_table(growths)}\n"
-
-
-def machine() -> str:
-    """When and where this is measured."""
-    versions = ", ".join(f"{package} {version(package)}" for package in ("ansible-core", "kubernetes"))
-    return (
-        f"{time.strftime('%Y-%m-%d')}, KubeVirt {FROM} to {TO}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before, "
-        f"Python {platform.python_version()}, {versions}."
-    )
-
-
-def save(text: str) -> None:
-    """Put the tables into the page."""
-    page = PAGE.read_text()
-    PAGE.write_text(TABLES.sub(lambda _old: f"\n{text}\n", page))
 
 
 def main(*options: str) -> None:
@@ -66,7 +43,7 @@ def main(*options: str) -> None:
     text = tables()
     print(text)
     if "--save" in options:
-        save(text)
+        put_into_page("tables", text)
 
 
 if __name__ == "__main__":

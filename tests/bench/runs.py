@@ -14,7 +14,7 @@ import sys
 import time
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,8 +96,21 @@ def upgraded(running: Lab) -> Hop:
     return Hop(played, [event for event in events_in(seen) if event.at <= played.ended], running.audited(position))
 
 
-def play(command: Sequence[str], env: Mapping[str, str] | None = None) -> Played:
-    """Run ansible-playbook and note when each of its lines comes."""
+def play(
+    command: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    code: int = 0,
+    beside: t.Callable[[int], AbstractContextManager[t.Any]] = nullcontext,
+) -> Played:
+    """Run ansible-playbook and note when each of its lines comes.
+
+    Args:
+        command: The command.
+        env: Variables of its environment.
+        code: With which it must end.
+        beside: What goes on meanwhile; it is given the process whose child ansible-playbook is.
+    """
     usage = FOLDER / "usage.json"
     with subprocess.Popen(
         measured(usage, [*command]),
@@ -110,15 +123,20 @@ def play(command: Sequence[str], env: Mapping[str, str] | None = None) -> Played
         process_group=0,
     ) as process:
         try:
-            lines = [Line(time.time(), line.rstrip("\n")) for line in t.cast(t.IO[str], process.stdout)]
+            with beside(process.pid):
+                lines = [Line(time.time(), line.rstrip("\n")) for line in t.cast(t.IO[str], process.stdout)]
         except BaseException:  # a signal to end
             os.killpg(process.pid, signal.SIGTERM)
             raise
-    assert process.returncode == 0, "\n".join(line.text for line in lines)
+    assert process.returncode == code, "\n".join(line.text for line in lines)
     return Played(lines, usage_in(usage))
 
 
-def play_file(file: Path, env: Mapping[str, str] | None = None, **variables: t.Any) -> Played:
+def play_file(file: Path, env: Mapping[str, str] | None = None, *arguments: str, **variables: t.Any) -> Played:
     """Run a playbook of this folder."""
-    program = str(Path(sys.executable).parent / "ansible-playbook")
-    return play([program, str(file), "-e", json.dumps(variables)], env)
+    return play([program(), str(file), "-e", json.dumps(variables), *arguments], env)
+
+
+def program() -> str:
+    """ansible-playbook."""
+    return str(Path(sys.executable).parent / "ansible-playbook")

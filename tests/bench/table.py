@@ -21,10 +21,15 @@ class Figure:
     goal: float | None = None
 
     @property
+    def is_met(self) -> bool:
+        """Whether it is no more than it should be."""
+        return self.goal is None or self.value <= self.goal
+
+    @property
     def row(self) -> tuple[str, str, str, str]:
         if self.goal is None:
             return (self.name, worded(self.value, self.unit), "", "")
-        met = "met" if self.value <= self.goal else "**not met**"
+        met = "met" if self.is_met else "**not met**"
         return (self.name, worded(self.value, self.unit), f"at most {worded(self.goal, self.unit)}", met)
 
 

@@ -393,8 +393,8 @@ def _pruned(kind: str, name: str, value: t.Any, ours: Fields, kept: Fields) -> t
 
 
 def _comparable(o: Object) -> dict[str, t.Any]:
-    """A copy without what the server counts and controllers report."""
-    result = {key: copy.deepcopy(value) for key, value in o.items() if key != "status"}
+    """The object without what the server counts and controllers report. It shares its parts with ``o``: read them only."""
+    result = {key: value for key, value in o.items() if key != "status"}
     result["metadata"] = {key: value for key, value in result["metadata"].items() if key not in _SERVER_METADATA}
     return result
 
