@@ -9,7 +9,6 @@ virt-operator, virt-controller and others are played; what they do is not asked 
 
 from __future__ import annotations
 
-import json
 import typing as t
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -162,7 +161,9 @@ def test_upgrade_by_image_tag(settled: World, tmp_path: Path) -> None:
         assert "upgrade.stalled" in stopped.finding_ids, stopped.message
         with played(Operator(Server(settled.lab)).step):
             for _again in range(2):
-                said = it.playbook("upgrade", **upgrade(settled, kubevirt_method="image_tag", kubevirt_accept=[MISSING]))
+                said = it.playbook(
+                    "upgrade", **upgrade(settled, kubevirt_method="image_tag", kubevirt_accept=[MISSING])
+                )
         assert "changed=0" in said, said
         assert version(settled) == TO
         assert it.refused() == refused
@@ -175,7 +176,9 @@ def test_nobody_gives_what_he_may_not(settled: World, tmp_path: Path, verb: str)
     settled.lab.kubectl("delete", "clusterrolebinding", "kubevirt-operator")
     before = settled.fingerprint()
     with account(settled.lab, tmp_path, "upgrade", without=(verb, "clusterroles")) as it:
-        refused = it.module("kubevirt_upgrade", {"version": TO, "manifest": str(settled.manifests[TO]), "stall_timeout": 3})
+        refused = it.module(
+            "kubevirt_upgrade", {"version": TO, "manifest": str(settled.manifests[TO]), "stall_timeout": 3}
+        )
     assert "attempting to grant RBAC permissions not currently held" in refused.message, refused.message
     assert "Nothing was changed." in refused.message
     assert settled.fingerprint().items() >= before.items()

@@ -22,7 +22,7 @@ from tests.contract.test_least_privilege import GRANTED, KUBEVIRT, LATER, played
 from tests.contract.test_remove import claim
 from tests.contract.test_strategy import KINDS, node
 from tests.contract.test_strategy import crd as kind_of_vms
-from tests.contract.test_sweep import MANAGED, api_service, bound, crd, made
+from tests.contract.test_sweep import MANAGED, api_service, crd, made
 from tests.contract.test_workload_update import operand
 from tests.faults.played_operator import KUBEVIRT as KUBEVIRT_PATH
 from tests.faults.played_operator import Operator
@@ -39,6 +39,7 @@ MAKERS = (
 )
 NAMESPACE = "/api/v1/namespaces/kubevirt"
 PODS = f"{NAMESPACE}/pods"
+JOBS = "/apis/batch/v1/namespaces/kubevirt/jobs"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 ALL_OF_KUBEVIRT = "?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dvirt-operator"
 FINALIZER, ORPHAN = "foregroundDeleteKubeVirt", "orphan"
@@ -50,9 +51,7 @@ OF_THE_VMS = [
     *(yaml.safe_load(kind_of_vms(kind, plural)) for kind, plural in KINDS.items()),
     crd("VirtualMachineInstanceReplicaSet", "kubevirt.io"),
     crd("VirtualMachinePool", "pool.kubevirt.io"),
-    *(
-        crd(f"VirtualMachine{what}", "snapshot.kubevirt.io") for what in ("Snapshot", "SnapshotContent", "Restore")
-    ),
+    *(crd(f"VirtualMachine{what}", "snapshot.kubevirt.io") for what in ("Snapshot", "SnapshotContent", "Restore")),
     crd("VirtualMachineBackup", "backup.kubevirt.io"),
     *(
         crd(f"VirtualMachineCluster{what}", "instancetype.kubevirt.io", scope="Cluster")
@@ -67,7 +66,8 @@ OF_OTHERS = [
     crd("SecurityContextConstraint", "security.openshift.io", scope="Cluster"),
 ]
 OF_OTHERS[0]["spec"]["versions"][0]["name"] = "v1beta1"
-POLICY = {"validations": [{"expression": "true"}], "matchConstraints": {"resourceRules": []}}
+NOTHING = {"apiGroups": ["example.com"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["nothings"]}
+POLICY = {"validations": [{"expression": "true"}], "matchConstraints": {"resourceRules": [NOTHING]}}
 
 
 def labelled(api_version: str, kind: str, name: str, namespace: str = "", **rest: t.Any) -> Json:
@@ -89,7 +89,9 @@ LEFT = [
     labelled("v1", "Endpoints", "virt-controller", "kubevirt"),
     labelled("v1", "ConfigMap", "kubevirt-ca", "kubevirt"),
     labelled("v1", "Secret", "kubevirt-virt-api-certs", "kubevirt"),
-    labelled("policy/v1", "PodDisruptionBudget", "virt-api-pdb", "kubevirt", spec={"maxUnavailable": 1, "selector": {}}),
+    labelled(
+        "policy/v1", "PodDisruptionBudget", "virt-api-pdb", "kubevirt", spec={"maxUnavailable": 1, "selector": {}}
+    ),
     labelled("networking.k8s.io/v1", "NetworkPolicy", "kubevirt-np", "kubevirt", spec={"podSelector": {}}),
     labelled("monitoring.coreos.com/v1", "PrometheusRule", "prometheus-kubevirt-rules", "kubevirt"),
     labelled("monitoring.coreos.com/v1", "ServiceMonitor", "prometheus-kubevirt", "kubevirt"),
@@ -124,7 +126,8 @@ def world(bare_world: World) -> Iterator[World]:
     bare_world.end_namespace(ACCOUNT)
     bare_world.lab.kubectl("delete", "crd", "--ignore-not-found", *(one["metadata"]["name"] for one in OF_OTHERS))
     bare_world.lab.kubectl("delete", "node", "one", "--ignore-not-found")
-    bare_world.lab.kubectl("delete", "pvc,controllerrevisions,serviceaccounts", "--all", "-n", "default")
+    bare_world.lab.kubectl("delete", "pvc", "disk", "-n", "default", "--ignore-not-found", "--wait=false")
+    Server(bare_world.lab).send("PATCH", DISK, {"metadata": {"finalizers": None}}, MERGE)
 
 
 class Others:
@@ -136,7 +139,7 @@ class Others:
 
     def step(self) -> bool:
         kubevirt = self._server.get(KUBEVIRT_PATH)
-        for collection in (VMS, *MAKERS):
+        for collection in (VMS, *MAKERS, JOBS):
             for one in self._ending(collection):
                 if ORPHAN in one["metadata"].get("finalizers", ()) or (self._is_operator and self._disk_is_free()):
                     self._let_go(f"{collection}/{one['metadata']['name']}")
@@ -192,10 +195,13 @@ def people(world: World) -> None:
     going = lab.get("virtualmachines", "going", "-n", "default")
     disk = claim("disk", going)
     volume = {**disk, "apiVersion": "cdi.kubevirt.io/v1beta1", "kind": "DataVolume", "spec": {}}
-    revision = {**disk, "apiVersion": "apps/v1", "kind": "ControllerRevision", "spec": None, "revision": 1}
-    lab.apply(disk, volume, {key: value for key, value in revision.items() if value is not None})
+    revision = {key: value for key, value in disk.items() if key != "spec"} | {"revision": 1, "data": {"spec": {}}}
+    lab.apply(disk, volume, {**revision, "apiVersion": "apps/v1", "kind": "ControllerRevision"})
     lab.kubectl("delete", "virtualmachines", "going", "-n", "default", "--wait=false")
-    for kind, group in (("VirtualMachinePool", "pool.kubevirt.io"), ("VirtualMachineInstanceReplicaSet", "kubevirt.io")):
+    for kind, group in (
+        ("VirtualMachinePool", "pool.kubevirt.io"),
+        ("VirtualMachineInstanceReplicaSet", "kubevirt.io"),
+    ):
         lab.apply({**made(kind, "maker", "default", spec={}), "apiVersion": f"{group}/v1"})
 
 
@@ -222,6 +228,7 @@ def remove_with_vms(it: Account, world: World, options: Json) -> None:
     people(world)
     world.lab.apply(*LEFT, job("job"))
     world.lab.kubectl("delete", *LATER, "deployment/virt-operator", "-n", "kubevirt")
+    world.lab.kubectl("label", "namespace", "kubevirt", "kubevirt.io-")
     with played(Operator(Server(world.lab)).step, Others(world, is_operator=True).step):
         done = armed(it, **options)
     assert done.code == 0, done.message

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from tests.rbac.roles import HOME, ROLES, RBAC, Rule
+from tests.rbac.roles import HOME, RBAC, ROLES, Rule
 from tests.support.lab import ROOT
 
 FOLDER = ROOT / "docs" / "rbac"
 ACCOUNT = "kubevirt-lifecycle"
 """The service account, and its namespace."""
-AT_HOME = "  # KubeVirt's namespace"
+AT_HOME = "  # the namespace of KubeVirt"
 HEADER = """\
 # Copyright the kubevirt.lifecycle maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)

@@ -90,9 +90,7 @@ def _manifest(why: str, verbs: str, makes: Sequence[str] = ()) -> PlaybookRole:
     def of(kinds: Iterable[str]) -> Iterator[Rule]:
         for kind in kinds:
             names = [name for one, name in OPERATOR_OBJECTS if one == kind]
-            yield rule(
-                f"{why}: {kind}", *_MANIFEST_KINDS[kind], f"{verbs} create" if kind in makes else verbs, names
-            )
+            yield rule(f"{why}: {kind}", *_MANIFEST_KINDS[kind], f"{verbs} create" if kind in makes else verbs, names)
 
     namespace = rule(f"{why}: Namespace", CORE, "namespaces", verbs, [HOME])
     namespaced = [kind for kind in _MANIFEST_KINDS if kind not in _CLUSTER_WIDE]
@@ -103,7 +101,9 @@ _OPERATOR = "kubevirt-operator"
 _GRANT = "give virt-operator its rights, which this account does not have itself"
 GRANTING = PlaybookRole(
     everywhere=(
-        rule(_GRANT, RBAC, "clusterroles", "escalate", [name for kind, name in OPERATOR_OBJECTS if kind == "ClusterRole"]),
+        rule(
+            _GRANT, RBAC, "clusterroles", "escalate", [name for kind, name in OPERATOR_OBJECTS if kind == "ClusterRole"]
+        ),
         rule(_GRANT, RBAC, "clusterroles", "bind", [_OPERATOR]),
     ),
     at_home=(rule(_GRANT, RBAC, "roles", "escalate bind", [_OPERATOR]),),
@@ -135,9 +135,7 @@ PLAN = (
             rule(_PROBLEMS, INSTANCETYPES, "virtualmachinepreferences virtualmachineclusterpreferences", "list"),
             rule(_PROBLEMS, "flavor.kubevirt.io", _FLAVORS, "list"),
             rule("live migrations under way", KUBEVIRT, "virtualmachineinstancemigrations", "list"),
-            rule(
-                _LEFTOVERS, ADMISSION, "validatingwebhookconfigurations mutatingwebhookconfigurations", "list"
-            ),
+            rule(_LEFTOVERS, ADMISSION, "validatingwebhookconfigurations mutatingwebhookconfigurations", "list"),
             rule(_LEFTOVERS, API_SERVICES, "apiservices", "list"),
             rule(_OWN_STEP, RBAC, "clusterrolebindings", "list"),
             rule(_OWN_STEP, RBAC, "clusterroles", "get"),

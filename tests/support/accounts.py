@@ -90,10 +90,8 @@ def permissions_of(rule: Rule) -> Iterator[Permission]:
 
 
 @contextmanager
-def account(
-    cluster: Lab, folder: Path, *roles: str, without: tuple[str, str] | None = None
-) -> Iterator[Account]:
-    """The account with these roles and nothing else.
+def account(cluster: Lab, folder: Path, *roles: str, without: tuple[str, str] | None = None) -> Iterator[Account]:
+    """The account with these roles and nothing else. Afterwards only its namespace is left.
 
     Args:
         cluster: Where it is made.
@@ -101,7 +99,9 @@ def account(
         roles: Names of files in docs/rbac.
         without: A verb that they lack, and the resource for which.
     """
-    documents = [one for name in ("account", *roles) for one in yaml.safe_load_all((FOLDER / f"{name}.yml").read_text())]
+    documents = [
+        one for name in ("account", *roles) for one in yaml.safe_load_all((FOLDER / f"{name}.yml").read_text())
+    ]
     objects = [_lacking(one, without) for one in documents]
     cluster.apply(*objects)
     kubeconfig = folder / f"{'-'.join(roles)}.kubeconfig"
@@ -109,7 +109,9 @@ def account(
     try:
         yield Account(cluster, kubeconfig, roles, cluster.audit_position())
     finally:
-        cluster.kubectl("delete", "-f", "-", "--wait=false", "--ignore-not-found", stdin=yaml.safe_dump_all(objects))
+        cluster.kubectl(
+            "delete", "-f", "-", "--wait=false", "--ignore-not-found", stdin=yaml.safe_dump_all(objects[1:])
+        )
 
 
 def _kubeconfig(cluster: Lab) -> Json:

@@ -32,7 +32,9 @@ def test_what_only_looks_may_only_look(name: str) -> None:
 
 
 def test_only_an_upgrade_by_the_manifest_and_a_removal_may_grant_rights() -> None:
-    granting = {name for name, role in ROLES.items() if any({"escalate", "bind"} & {*rule.verbs} for rule in role.rules)}
+    granting = {
+        name for name, role in ROLES.items() if any({"escalate", "bind"} & {*rule.verbs} for rule in role.rules)
+    }
     assert granting == {"upgrade", "remove"}
 
 
