@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import re
+from itertools import chain
+
 import pytest
 import yaml
 
-from tests.rbac.page import FOLDER, files
+from tests.rbac.page import ACCOUNT, FOLDER, files
 from tests.rbac.roles import ROLES
 from tests.support.lab import ROOT
 
@@ -45,3 +48,16 @@ def test_kubernetes_can_read_them(name: str) -> None:
     made = {(one["kind"], one["metadata"]["name"]) for one in documents}
     referred = {(one["roleRef"]["kind"], one["roleRef"]["name"]) for one in documents if "roleRef" in one}
     assert referred == {(kind, name) for kind, name in made if kind in ("ClusterRole", "Role")}
+
+
+def test_another_namespace_is_written_as_the_guide_says() -> None:
+    """The guide's sed changes every line that is about KubeVirt's namespace, and no other."""
+    command = re.search(r"sed '/(.*)/s/(.*)/(.*)/'", GUIDE.read_text())
+    assert command
+    marked, before, after = command.groups()
+    for name, content in files().items():
+        lines = [line.replace(before, after, 1) if marked in line else line for line in content.splitlines()]
+        for one in yaml.safe_load_all("\n".join(lines)):
+            assert one["metadata"].get("namespace") in (None, after, ACCOUNT), name
+            of_namespaces = [rule for rule in one.get("rules", ()) if rule["resources"] == ["namespaces"]]
+            assert {*chain(*(rule["resourceNames"] for rule in of_namespaces))} <= {after, "kube-system"}, name
