@@ -168,11 +168,12 @@ class Others:
         self._server.send("PATCH", path, {"metadata": {"finalizers": None}}, MERGE)
 
 
-def install(world: World, *kinds: Json) -> None:
+def install(world: World) -> None:
     """KubeVirt 1.7.0 with its finalizer, and all kinds."""
     world.install()
-    world.lab.apply(*kinds, *OF_OTHERS)
-    world.lab.wait_for("Established", *(f"crd/{one['metadata']['name']}" for one in (*kinds, *OF_OTHERS)))
+    kinds = [*OF_THE_VMS, *OF_OTHERS]
+    world.lab.apply(*kinds)
+    world.lab.wait_for("Established", *(f"crd/{one['metadata']['name']}" for one in kinds))
     world.lab.apply(made("ServiceAccount", "default", "kubevirt"), node("one"))
     world.patch(KUBEVIRT, {"metadata": {"finalizers": [FINALIZER]}})
 
@@ -182,9 +183,8 @@ def machine(name: str, run_strategy: str, **metadata: t.Any) -> Json:
     return {**one, "metadata": {**one["metadata"], **metadata}}
 
 
-def instance(name: str, **metadata: t.Any) -> Json:
-    one = made("VirtualMachineInstance", name, "default", spec={})
-    return {**one, "apiVersion": "kubevirt.io/v1", "metadata": {**one["metadata"], **metadata}}
+def instance(name: str) -> Json:
+    return {**made("VirtualMachineInstance", name, "default", spec={}), "apiVersion": "kubevirt.io/v1"}
 
 
 def people(world: World) -> None:
@@ -224,9 +224,9 @@ def test_remove(world: World, tmp_path: Path) -> None:
 
 def remove_with_vms(it: Account, world: World, options: Json) -> None:
     """virt-operator was taken away before, with its rights, and comes back."""
-    install(world, *OF_THE_VMS)
+    install(world)
     people(world)
-    world.lab.apply(*LEFT, job("job"))
+    world.lab.apply(*LEFT, job())
     world.lab.kubectl("delete", *LATER, "deployment/virt-operator", "-n", "kubevirt")
     world.lab.kubectl("label", "namespace", "kubevirt", "kubevirt.io-")
     with played(Operator(Server(world.lab)).step, Others(world, is_operator=True).step):
@@ -237,7 +237,7 @@ def remove_with_vms(it: Account, world: World, options: Json) -> None:
 def remove_what_is_stuck(it: Account, world: World, options: Json) -> None:
     """Nobody is left who could take finalizers away, nobody answers what asks virt-api, and the namespace is going already."""
     lab = world.lab
-    install(world, *OF_THE_VMS)
+    install(world)
     held = [
         {**made(kind, "held", "default", {"kubevirt.io/nodeName": "one"}, spec={}), "apiVersion": f"{group}/v1"}
         for group, kind in HELD
@@ -255,9 +255,9 @@ def remove_what_is_stuck(it: Account, world: World, options: Json) -> None:
     assert done.code == 0, done.message
 
 
-def job(name: str) -> Json:
+def job() -> Json:
     """An install-strategy Job."""
     pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "none"}]}
-    one = labelled("batch/v1", "Job", name, "kubevirt", spec={"template": {"spec": pod}})
+    one = labelled("batch/v1", "Job", "kubevirt-install-strategy", "kubevirt", spec={"template": {"spec": pod}})
     one["metadata"]["labels"] = {**MANAGED, "kubevirt.io/install-strategy": ""}
     return one

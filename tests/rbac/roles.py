@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each playbook may do in a cluster. docs/rbac is made from it; tests/contract/test_least_privilege.py proves it.
+"""What each playbook may do in a cluster. docs/rbac is made from it; tests/contract/test_least_privilege*.py prove it.
 
 What every user may do anyway is not here: to ask which groups and kinds there are (Kubernetes' ClusterRole system:discovery).
 """

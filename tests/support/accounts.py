@@ -48,6 +48,7 @@ class Account:
     Attributes:
         kubeconfig: One with its token.
         roles: Names of files in docs/rbac.
+        position: Where the audit log ended before.
     """
 
     lab: Lab
