@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full unit browser docs lint sanity lab-test molecule bench bench-fleet faults clean
+.PHONY: help demo test test-full unit browser docs lint sanity lab-test molecule bench bench-fleet faults rbac clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ bench-fleet: ## Measure what 200 simulated clusters in one run cost, in some 40 
 
 faults: ## Play every fault in every phase of an upgrade, and write docs/fault-matrix.md (root on Linux, Go); ARGS="429" picks some
 	@tools/faults.sh $(ARGS)
+
+rbac: ## Write docs/rbac, the role of each playbook
+	@tools/rbac.sh
 
 clean: ## Remove build/: the virtual environment, the vendored collection, all results
 	rm -rf build .ansible

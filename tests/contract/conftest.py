@@ -90,15 +90,14 @@ class World:
             one for one in yaml.safe_load_all(self.manifests[TO].read_text()) if one and one["kind"] != "Namespace"
         ]
         self.lab.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=yaml.safe_dump_all(objects))
-        self.lab.kubectl("delete", "ns", "kubevirt", "--wait=false", "--ignore-not-found")
-        finalized = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": "kubevirt"},
-            "spec": {"finalizers": []},
-        }
+        self.end_namespace("kubevirt")
+
+    def end_namespace(self, name: str) -> None:
+        """Nobody is there to end one that is being deleted; without its finalizer it goes at once."""
+        self.lab.kubectl("delete", "ns", name, "--wait=false", "--ignore-not-found")
+        finalized = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {"finalizers": []}}
         self.lab.kubectl(
-            "replace", "--raw", "/api/v1/namespaces/kubevirt/finalize", "-f", "-", stdin=json.dumps(finalized)
+            *("replace", "--raw", f"/api/v1/namespaces/{name}/finalize", "-f", "-"), stdin=json.dumps(finalized)
         )
 
     def status(self, status: Json) -> None:

@@ -83,7 +83,7 @@ class Repair:
 
     def _delete(self, cure: Cure) -> bool:
         try:
-            self._api.delete(cure.path, uid=cure.uid)
+            self._api.delete(cure.path, uid=cure.uid, propagation="Background")  # without it a Job leaves its pods
         except Conflict:  # of another uid: made anew
             return False
         return True

@@ -360,7 +360,7 @@ class Sweep:
             self._refused[one.uid] = why
             return
         try:
-            self.api.delete(one.path, uid=one.uid)
+            self.api.delete(one.path, uid=one.uid, propagation="Background")  # without it a Job leaves its pods
             self.removed.append(one.object)
         except (NotFound, Conflict):  # it has gone; another one may have its name
             pass
