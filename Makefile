@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full unit browser lint sanity lab-test molecule bench faults clean
+.PHONY: help demo test test-full unit browser lint sanity lab-test molecule bench faults release-check audit clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 demo: ## Upgrade a real KubeVirt with VMs on the embedded lab (root on Linux, Go); REAL_GUESTS=1: with guests that run
 	@REAL_GUESTS=$(REAL_GUESTS) tools/demo.sh
@@ -23,7 +23,7 @@ unit: ## Unit tests only, on any machine with Python; ARGS="-k name" picks some
 browser: ## Look at the report on a fleet in a headless Chromium; the screenshots go to build/fleet-report/
 	@tools/browser.sh $(ARGS)
 
-lint: ## ruff, mypy, yamllint, ansible-lint, changelog fragments
+lint: ## ruff, mypy, bandit, shellcheck, yamllint, ansible-lint, changelog fragments, documentation
 	@tools/lint.sh
 
 sanity: ## ansible-test sanity; ARGS="2.16.19 2.21.5" picks versions of ansible-core
@@ -40,6 +40,12 @@ bench: ## Measure what an upgrade costs, in some 12 minutes (root on Linux, Go);
 
 faults: ## Play every fault in every phase of an upgrade, and write docs/fault-matrix.md (root on Linux, Go); ARGS="429" picks some
 	@tools/faults.sh $(ARGS)
+
+release-check: ## All that a release must pass: tarball, galaxy-importer, changelog, a run from an empty place (the last part: root on Linux, Go)
+	@tools/release-check.sh
+
+audit: ## Known vulnerabilities of the Python packages in tools/constraints.txt (needs the real PyPI)
+	@tools/audit.sh
 
 clean: ## Remove build/: the virtual environment, the vendored collection, all results
 	rm -rf build .ansible
