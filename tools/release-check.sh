@@ -110,7 +110,7 @@ check_on_the_lab() {
     lab kubevirt install "$LAB_RELEASE"
     page=$(ansible-playbook kubevirt.lifecycle.status -e "kubevirt_kubeconfig=$(lab kubeconfig)")
     say "$page"
-    [[ $page == *"$LAB_RELEASE"*healthy* || $page == *healthy*"$LAB_RELEASE"* ]] || die "status does not say that $LAB_RELEASE is healthy."
+    [[ $page == *"healthy: KubeVirt $LAB_RELEASE "* ]] || die "status does not say that $LAB_RELEASE is healthy."
 }
 
 "$ROOT/tools/setup.sh" lint release
