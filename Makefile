@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full unit browser docs lint sanity lab-test molecule bench bench-fleet faults rbac clean
+.PHONY: help demo test test-full unit browser docs lint sanity lab-test molecule bench bench-fleet faults rbac release-check audit clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 demo: ## Upgrade a real KubeVirt with VMs on the embedded lab (root on Linux, Go); REAL_GUESTS=1: with guests that run
 	@REAL_GUESTS=$(REAL_GUESTS) tools/demo.sh
@@ -26,7 +26,7 @@ browser: ## Look at the report on a fleet, and at the docs, in a headless Chromi
 docs: ## Build the pages of modules and roles; they are in build/docs/html/
 	@tools/docs.sh
 
-lint: ## ruff, mypy, yamllint, ansible-lint, changelog fragments
+lint: ## ruff, mypy, bandit, shellcheck, yamllint, ansible-lint, changelog fragments, documentation
 	@tools/lint.sh
 
 sanity: ## ansible-test sanity; ARGS="2.16.19 2.21.5" picks versions of ansible-core
@@ -49,6 +49,12 @@ faults: ## Play every fault in every phase of an upgrade, and write docs/fault-m
 
 rbac: ## Write docs/rbac, the role of each playbook
 	@tools/rbac.sh
+
+release-check: ## All that a release must pass: tarball, galaxy-importer, changelog, a run from an empty place (the last part: root on Linux, Go)
+	@tools/release-check.sh
+
+audit: ## Known vulnerabilities of the Python packages in tools/constraints.txt (needs the real PyPI)
+	@tools/audit.sh
 
 clean: ## Remove build/: the virtual environment, the vendored collection, all results
 	rm -rf build .ansible

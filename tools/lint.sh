@@ -33,6 +33,7 @@ documentation() {
 gate "ruff check" ruff check -q .
 gate "ruff format (mended by: build/venv/bin/ruff format)" ruff format -q --diff .
 gate "mypy" types
+gate "bandit" bandit -q -r plugins
 gate "shellcheck" shellcheck tools/*.sh .ci/run
 gate "yamllint" yamllint -s .
 gate "ansible-lint" ansible-lint -q --offline

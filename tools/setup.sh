@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install what the named jobs need into build/: setup.sh run|unit|lint|docs|molecule|faults|browser …
+# Install what the named jobs need into build/: setup.sh run|unit|lint|docs|molecule|faults|release|browser …
 # Only what is missing or has changed; the second time nothing is done.
 #
 # Copyright the kubevirt.lifecycle maintainers
@@ -52,15 +52,16 @@ install_requirements() {
     stamp "$name" tools/requirements-*.txt tools/constraints.txt
 }
 
-# mitmproxy has an environment of its own, because it wants other versions of what ansible-lint wants too.
-install_mitmproxy() {
-    local venv=$BUILD/venv-faults file=tools/requirements-faults.txt
-    done_for faults "$file" && return
-    say "Installing mitmproxy into build/venv-faults (up to a minute the first time)."
+# mitmproxy, and what releases are checked with, have environments of their own: they want other versions of what ansible-lint
+# wants too.
+install_apart() {
+    local name=$1 venv=$BUILD/venv-$1 file=tools/requirements-$1.txt
+    done_for "$name" "$file" && return
+    say "Installing the Python packages of $file into build/venv-$name (up to a minute the first time)."
     rm -rf "$venv"
     "$VENV/bin/python" -m venv "$venv"
     "$venv/bin/pip" install -q -r "$file"
-    stamp faults "$file"
+    stamp "$name" "$file"
 }
 
 install_browser() {
@@ -95,7 +96,7 @@ link_ours() {
 make_venv
 for name in "$@"; do
     case $name in
-        faults) install_mitmproxy ;;
+        faults | release) install_apart "$name" ;;
         browser) install_browser ;;
         *) install_requirements "$name" ;;
     esac

@@ -17,6 +17,7 @@ from .cluster.connection import auth_argument_spec, connect, secrets_of
 from .cluster.errors import ClusterError
 from .cluster.interruption import HOW_TO_GO_ON, Interrupted, interruptible
 from .knowledge.expressions import JmespathMissing
+from .knowledge.redaction import redacted, redacted_text
 from .operations.outcome import InvalidOption, Outcome, Report, mistake
 from .option_types import with_our_types
 
@@ -43,6 +44,8 @@ def result_of(
 ) -> dict[str, t.Any]:
     """What the user gets from ``operation``; with ``failed`` and ``msg`` if it did not succeed.
 
+    What clusters say is shown without the secrets that may be in it.
+
     Args:
         operation: What to run.
         params: Options as ``whole_spec()`` describes them.
@@ -53,14 +56,19 @@ def result_of(
     try:
         _refuse_blank(params)
         api = connect(params, check_mode=check_mode, clock=clock)
-        outcome = operation(api, params, check_mode=check_mode, clock=clock, report=report)
+        outcome = operation(
+            api, params, check_mode=check_mode, clock=clock, report=lambda line: report(redacted_text(line))
+        )
     except (InvalidOption, ClusterError, JmespathMissing) as error:
         return {"failed": True, "msg": str(error)}
     except (Exception, SystemExit) as error:  # SystemExit would end the whole ansible-playbook
-        return {"failed": True, "msg": mistake(error), "exception": traceback.format_exc()}
-    if outcome.failure:
-        return {**outcome.as_result(), "failed": True, "msg": outcome.failure}
-    return outcome.as_result()
+        return {
+            "failed": True,
+            "msg": redacted_text(mistake(error)),
+            "exception": redacted_text(traceback.format_exc()),
+        }
+    result: dict[str, t.Any] = redacted(outcome.as_result())
+    return {**result, "failed": True, "msg": redacted_text(outcome.failure)} if outcome.failure else result
 
 
 def result_or_interruption(
@@ -86,10 +94,13 @@ class _Module(AnsibleModule):  # type: ignore[misc]
     """Takes its options by our types, as the action does; the declared ones are those of the documentation."""
 
     argument_spec: dict[str, t.Any]
+    no_log_values: set[str]
 
     def _load_params(self) -> None:
         super()._load_params()
         self.argument_spec = with_our_types(self.argument_spec, self.params)
+        # Before the options go into the target's system log, or into a refusal of one of them.
+        self.no_log_values |= secrets_of(self.params)
 
 
 def run_as_module(argument_spec: Mapping[str, t.Any], operation: Operation) -> None:

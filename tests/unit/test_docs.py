@@ -28,7 +28,7 @@ GOLDEN = [path.read_text() for path in (ROOT / "tests/unit/golden").glob("*.txt"
 OUTPUT_OF_GOLDEN_TEXTS = ("README.md", "docs/guide/troubleshooting.md")
 
 AREAS = "|".join(sorted({id.partition(".")[0] for id in CATALOGUE}))
-LIKE_AN_ID = re.compile(rf"(?:{AREAS})\.(?!(?:io|core|lifecycle|md|yml)$)[a-z0-9]+(?:-[a-z0-9]+)*")
+LIKE_AN_ID = re.compile(rf"(?:{AREAS})\.(?!(?:io|core|lifecycle|md|py|yml)$)[a-z0-9]+(?:-[a-z0-9]+)*")
 FACTS = "docs/risks.md"
 """It names facts, such as ``kubevirt.namespace``, that look like ids; test_risks_documented.py compares these."""
 

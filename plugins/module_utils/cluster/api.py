@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
 from ..knowledge.field_ownership import FIELD_MANAGER
+from ..knowledge.redaction import redacted_text
 from .clock import Clock
 from .errors import (
     ApiError,
@@ -542,7 +543,7 @@ def _error(method: str, path: str, status: int, data: bytes) -> ApiError:
         reason, message = "Error", " ".join(data[:200].decode(errors="replace").split())
     if status == 422 and "the server rejected our request" in message:
         status = 409  # how a JSON patch test that does not hold is answered
-    return _ERRORS.get(status, ApiError)(method, path, status, reason, message)
+    return _ERRORS.get(status, ApiError)(method, path, status, reason, redacted_text(message))
 
 
 def _cause(error: BaseException) -> str:

@@ -44,7 +44,7 @@ LOGIN_TIMEOUT = 60.0
 # Which server, and who we are there. The rest (proxies, TLS, impersonation) only says how to get there.
 _SERVER_AND_USER = ("host", "api_key", "username", "password", "client_cert", "client_key")
 _KUBECONFIG = ("kubeconfig", "context")
-_PASSWORD_IN_ADDRESS = re.compile(r"[a-z]+://[^/@\s:]*:([^/@\s]+)@")
+_PASSWORD_IN_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?[^/@\s:]*:([^/@\s]+)@")
 _HTTP = ("https", "http")
 _PROXY = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _OPTION_OF_HEADER = {
@@ -53,6 +53,7 @@ _OPTION_OF_HEADER = {
     "impersonate-group": "impersonate_groups",
 }
 _SECRET_NAMES = re.compile("token|password|secret|key-data")
+_SECRET_FLAG = re.compile(r"-[\w-]*(?:token|password|secret)=(?!true$|false$)(.+)")
 _VARIABLES = {
     option: tuple(dict.fromkeys((f"K8S_AUTH_{option.upper()}", f"K8S_AUTH_{client_name.upper()}")))
     for client_name, option in {
@@ -119,28 +120,25 @@ def _log_in(source: Mapping[str, t.Any]) -> tuple[str, Login]:
     """The server's address, and the login as the source gives it now."""
     configuration = _configuration(source)
     _refuse_certificates(configuration, source)
-    if "host" not in source:
-        _refuse_address("The server of the kubeconfig", configuration.host, _HTTP)
+    endpoint = _address("The server of the kubeconfig", configuration.host, _HTTP)
     proxy = "proxy" if "proxy" in source else "The proxy of the environment"
     if configuration.proxy:
-        _refuse_address(proxy, configuration.proxy, _PROXY)
+        _address(proxy, configuration.proxy, _PROXY)
     try:
         client = kubernetes.client.ApiClient(configuration)
     except (ValueError, ImportError) as error:  # of urllib3, the last one because a SOCKS proxy needs another library
         raise AuthError(
-            f"{proxy}: {configuration.proxy} cannot be used: {error}. Nothing was done. Write it as http://name:port."
+            f"{proxy}: {_without_login(configuration.proxy)} cannot be used: {error}. Nothing was done. Write it as http://name:port."
         ) from error
-    return configuration.host, Login(client.rest_client.pool_manager, lambda: _headers(configuration, source))
+    return endpoint, Login(client.rest_client.pool_manager, lambda: _headers(configuration, source))
 
 
 def secrets_of(params: Mapping[str, t.Any]) -> set[str]:
     """What must not be shown of options that Ansible shows: of a kubeconfig as a dictionary, and passwords in addresses."""
     kubeconfig = params.get("kubeconfig")
-    users = kubeconfig.get("users") if isinstance(kubeconfig, dict) else None
-    passwords = {
-        match[1] for value in params.values() if isinstance(value, str) and (match := _PASSWORD_IN_ADDRESS.match(value))
-    }
-    return passwords | {secret for user in users or () for secret in _secrets(user)}
+    parts = [kubeconfig.get(name) for name in ("clusters", "users")] if isinstance(kubeconfig, dict) else []
+    texts = [value for value in params.values() if isinstance(value, str)]
+    return set(_secrets([*parts, *texts]))
 
 
 def _secrets(value: t.Any, name: str = "") -> t.Iterator[str]:
@@ -149,10 +147,14 @@ def _secrets(value: t.Any, name: str = "") -> t.Iterator[str]:
             # The command that renews a token gets its secrets as variables: name and value.
             yield from _secrets(child, "secret" if key == "value" else str(key))
     elif isinstance(value, list):
-        for child in value:
-            yield from _secrets(child, name)
-    elif isinstance(value, str) and value and _SECRET_NAMES.search(name):
-        yield value
+        for child, before in zip(value, ["", *value], strict=False):
+            is_after_flag = isinstance(before, str) and before.startswith("-") and not str(child).startswith("-")
+            yield from _secrets(child, before if is_after_flag else name)
+    elif isinstance(value, str):
+        if value and _SECRET_NAMES.search(name):
+            yield value
+        elif match := _PASSWORD_IN_ADDRESS.match(value) or _SECRET_FLAG.fullmatch(value):
+            yield match[1]
 
 
 def auth_source(params: Mapping[str, t.Any], environ: Mapping[str, str]) -> dict[str, t.Any]:
@@ -214,8 +216,8 @@ def _refuse_mixture(source: Mapping[str, t.Any], named: t.Callable[[str], str]) 
         )
 
 
-def _refuse_address(option: str, address: str, schemes: tuple[str, ...]) -> None:
-    """Without a scheme, an API server would be asked in plain text, with the token."""
+def _address(option: str, address: str, schemes: tuple[str, ...]) -> str:
+    """The address as it can be shown. Without a scheme, an API server would be asked in plain text, with the token."""
     try:
         url = urllib3.util.parse_url(address)
     except urllib3.exceptions.LocationParseError:
@@ -223,8 +225,14 @@ def _refuse_address(option: str, address: str, schemes: tuple[str, ...]) -> None
     if not url.host or url.scheme not in schemes or url.query is not None or url.fragment is not None:
         example = address if address and re.fullmatch(r"[\w.-]+(:[0-9]+)?", address) else "name:port"
         raise AuthError(
-            f"{option}: {address!r} is not an address. Nothing was done. Write it as {schemes[0]}://{example}."
+            f"{option}: {_without_login(address)!r} is not an address. Nothing was done. Write it as {schemes[0]}://{example}."
         )
+    return url._replace(auth=None).url if url.auth else address
+
+
+def _without_login(address: str) -> str:
+    """What may be no address at all, without the name and password that may be in it."""
+    return re.sub(r"^([a-z][a-z0-9+.-]*://)?.*@", r"\1", address, flags=re.IGNORECASE)
 
 
 def _refuse_certificates(configuration: t.Any, source: Mapping[str, t.Any]) -> None:
@@ -266,8 +274,7 @@ def _typed(option: str, name: str, value: str) -> t.Any:
 def _configuration(source: Mapping[str, t.Any]) -> t.Any:
     configuration = kubernetes.client.Configuration()
     if "host" in source:
-        _refuse_address("host", source["host"], _HTTP)
-        configuration.host = str(source["host"]).rstrip("/")
+        configuration.host = _address("host", source["host"], _HTTP).rstrip("/")
         _set_credentials(configuration, source)
     else:
         _load_kubeconfig(configuration, source)

@@ -42,7 +42,7 @@ def read_manifest(manifest: str, *, validate_certs: bool, ca_path: str | None, h
         has_checksum: Whether the caller will compare a checksum.
 
     Raises:
-        ManifestUnavailable: It cannot be read, or is larger than 8 MiB.
+        ManifestUnavailable: It cannot be read, or is larger than 2 MiB.
     """
     if ca_path:
         _check_ca(ca_path)
@@ -57,7 +57,7 @@ def read_given_text(option: str, given: str) -> str:
     """What an option says, itself or in the file that it names.
 
     Raises:
-        ManifestUnavailable: The file cannot be read, or is larger than 8 MiB.
+        ManifestUnavailable: The file cannot be read, or is larger than 2 MiB.
     """
     if is_text(given):
         return given

@@ -103,4 +103,5 @@ def _pause(attempt: int, error: ClusterError) -> float:
     asked = error.retry_after if isinstance(error, ApiError) else None
     if asked and asked.isdigit() and int(asked) > 0:
         return min(float(asked), LONGEST_RETRY_AFTER)
-    return max(min(0.5 * 2.0 ** min(attempt, 10), LONGEST_PAUSE) * random.uniform(0.5, 1.0), SHORTEST_PAUSE)
+    spread = random.uniform(0.5, 1.0)  # nosec B311
+    return max(min(0.5 * 2.0 ** min(attempt, 10), LONGEST_PAUSE) * spread, SHORTEST_PAUSE)

@@ -20,8 +20,9 @@ except ImportError:  # said when a manifest is to be read
 
 Object = Mapping[str, t.Any]
 
-# The largest release manifest is 330 KB.
-MAX_BYTES = 8 * 1024 * 1024
+# The largest release manifest has less than half a MiB, nested 29 deep.
+MAX_BYTES = 2 * 1024 * 1024
+MAX_DEPTH = 100
 
 # Group, kind and name of all that a release's kubevirt-operator.yaml has ever held.
 _DEPLOYMENT = ("apps", "Deployment", "virt-operator")
@@ -254,9 +255,14 @@ def _documents(text: str) -> Iterator[t.Any]:
         )
     loader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     event: t.Any
+    depth = 0
     try:
-        # An alias may multiply a small file into gigabytes, and no release has one.
+        # An alias may multiply a small file into gigabytes, and no release has one. Of text that nests deeply the time grows with
+        # the square.
         for event in yaml.parse(text, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise ManifestError(f"The manifest is nested more than {MAX_DEPTH} deep; {_WANTED}.")
             if anchor := getattr(event, "anchor", None):
                 raise ManifestError(
                     f"The manifest has the YAML anchor or alias {anchor}, which no release has; {_WANTED}."

@@ -26,7 +26,10 @@ _NAME = re.compile(
 _HARMLESS = re.compile(
     r"(?:name|names|ref|path|file|seconds|type|mount|audience)$|^(?:secret|secrets|ca)$", re.IGNORECASE
 )
+_FLAG = re.compile(r"-\S+")
 _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# Each of the patterns below needs one of these; most texts have none, and there may be those of ten thousand VMs.
+_SUSPICIOUS = re.compile(rf"PRIVATE KEY|eyJ|://|bearer|basic|key-data|{_WORDS}", re.IGNORECASE)
 
 _TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
@@ -37,7 +40,8 @@ _TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"), REMOVED),
     (re.compile(r"\b(bearer|basic)(\s+)(?!realm\b|token\b|auth)[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1\2{REMOVED}"),
     (re.compile(r"(://[^\s/:@\"']*):[^\s/@\"']+@"), rf"\1:{REMOVED}@"),
-    # name: value, name=value, --name value, and the same in JSON, also where that stands as text in JSON
+    # name: value, name=value, --name value, and the same in JSON, also where that stands as text in JSON. PASSWORD itself is what
+    # commands have where a person is to write one.
     (
         re.compile(
             rf"([\w.-]*(?:{_WORDS}|(?:client|tls)-key-data)\\*[\"']?\s*[:=]\s*)(\\*[\"'])(?:(?!\2).)+(\2)",
@@ -47,7 +51,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         re.compile(
-            rf"([\w.-]*(?:{_WORDS}|client-key-data)\\*[\"']?\s*[:=]\s*)(?![\"'\\{{\[(]|(?:bearer|basic)\s)[^\s,;&\"'\\}}\])]+",
+            rf"([\w.-]*(?:{_WORDS}|client-key-data)\\*[\"']?\s*[:=]\s*)(?![\"'\\{{\[(]|(?:bearer|basic)\s|PASSWORD\b)[^\s,;&\"'\\}}\])]+",
             re.IGNORECASE,
         ),
         rf"\1{REMOVED}",
@@ -86,6 +90,8 @@ def redacted_text(text: str, known: Collection[str] = ()) -> str:
     if text.startswith("{"):  # an annotation that holds an object
         with contextlib.suppress(ValueError):
             text = json.dumps(redacted(json.loads(text), known))
+    if not _SUSPICIOUS.search(text):
+        return text
     for pattern, instead in _TEXTS:
         text = pattern.sub(instead, text)
     return text
@@ -98,8 +104,11 @@ def is_secret_name(name: str) -> bool:
 
 
 def _of_a_field(name: str, value: t.Any, known: Collection[str]) -> t.Any:
-    if isinstance(value, str) and value and is_secret_name(str(name)):
-        return REMOVED
+    if is_secret_name(str(name)):
+        if isinstance(value, str) and value:
+            return REMOVED
+        if isinstance(value, Mapping) and isinstance(value.get("value"), str):  # a variable, as diffs have it
+            return {**redacted(value, known), "value": REMOVED}
     return redacted(value, known)
 
 
@@ -110,7 +119,7 @@ def _emptied(value: t.Any) -> t.Any:
 
 def _without_values_of_flags(words: list[t.Any]) -> list[t.Any]:
     """A command line in which what follows a flag such as ``--token`` is removed."""
-    follows = [isinstance(one, str) and one.startswith("-") and is_secret_name(one.lstrip("-")) for one in words]
+    follows = [isinstance(one, str) and bool(_FLAG.fullmatch(one)) and is_secret_name(one.lstrip("-")) for one in words]
     return [
         REMOVED if after_flag and isinstance(word, str) and not word.startswith("-") else word
         for word, after_flag in zip(words, [False, *follows], strict=False)

@@ -54,7 +54,7 @@ _OF_EVERY_NAMESPACE = {
     "ServiceAccount": frozenset({"default", "builder", "deployer"}),
     "RoleBinding": frozenset({"system:image-pullers", "system:image-builders", "system:deployers"}),
 }
-_TOKEN_OF = "kubernetes.io/service-account.name"
+_ACCOUNT_OF = "kubernetes.io/service-account.name"
 _SERVICE_OF = "kubernetes.io/service-name"
 
 
@@ -596,7 +596,7 @@ def _is_of_every_namespace(kind: str, one: Json) -> bool:
     name = one["metadata"]["name"]
     return (
         name in _OF_EVERY_NAMESPACE.get(kind, ())
-        or (kind == "Secret" and _TOKEN_OF in (one["metadata"].get("annotations") or {}))
+        or (kind == "Secret" and _ACCOUNT_OF in (one["metadata"].get("annotations") or {}))
         or (kind == "Lease" and name == leases.NAME)
     )
 

@@ -187,6 +187,12 @@ class TestReading:
 
 
 class TestErrors:
+    def test_a_secret_in_it_is_not_told(self, server: Server, api: Api) -> None:
+        server.answer({**status(403, "Forbidden"), "message": "https://me:pl4nted@registry.example says 401"}, 403)
+        with pytest.raises(Forbidden, match=r"registry\.example says 401") as caught:
+            api.get("/x")
+        assert "pl4nted" not in str(caught.value)
+
     @pytest.mark.parametrize(
         ("code", "kind"), [(403, Forbidden), (404, NotFound), (409, Conflict), (410, Expired), (412, Conflict)]
     )

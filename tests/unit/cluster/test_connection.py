@@ -275,15 +275,32 @@ class TestSecrets:
         ]
         assert secrets_of({"kubeconfig": given}) == {"token-of-first", "token-of-second", "key", "p", "cs", "it", "v"}
 
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            (["get-token", f"--oidc-client-secret={SECRET}", "--oidc-client-id=us"], {SECRET}),
+            (["get-token", "--password", SECRET, "--username", "us"], {SECRET}),
+            (["get-token", "--oidc-use-access-token=true", "--oidc-use-access-token", "--verbose"], set()),
+        ],
+    )
+    def test_those_in_the_arguments_of_a_login_command(self, arguments: list[str], expected: set[str]) -> None:
+        user = {"name": "u", "user": {"exec": {"command": "kubelogin", "args": arguments}}}
+        assert secrets_of({"kubeconfig": {"users": [user]}}) == expected
+
+    def test_those_in_the_addresses_of_a_kubeconfig(self) -> None:
+        cluster = {"server": "https://me:first@a.example:6443", "proxy-url": "http://me:second@proxy.example:3128"}
+        assert secrets_of({"kubeconfig": {"clusters": [{"name": "c", "cluster": cluster}]}}) == {"first", "second"}
+
     def test_those_in_addresses(self) -> None:
         params = {
             "manifest": "https://user:pass@mirror.example/operator.yaml",
             "proxy": "http://:word@proxy.example:3128",
             "host": "https://a.example:6443/x@y",
             "image_registry": "registry.example:5000/a@b",
+            "context": "admin:bare@a.example",
             "wait": True,
         }
-        assert secrets_of(params) == {"pass", "word"}
+        assert secrets_of(params) == {"pass", "word", "bare"}
 
     @pytest.mark.parametrize("kubeconfig", [None, "/a/path", {}, {"users": None}, {"users": [None, "x"]}])
     def test_where_there_are_none(self, kubeconfig: t.Any) -> None:
@@ -311,6 +328,40 @@ class TestAddress:
         assert str(caught.value).startswith(
             f"{option}: {address!r} is not an address. Nothing was done. Write it as http"
         )
+
+    @pytest.mark.parametrize(
+        ("options", "environ"),
+        [
+            ({"host": f"me:{SECRET}@a.example"}, {}),
+            ({"host": f"ftp://me:{SECRET}@a.example"}, {}),
+            ({"host": "https://a.example", "proxy": f"me:{SECRET}@proxy.example:3128"}, {}),
+            ({"host": "https://a.example", "proxy": f"http://me:a/{SECRET}@proxy.example:3128"}, {}),
+            ({"host": "https://a.example", "proxy": f"gopher://me:{SECRET}@proxy.example"}, {}),
+            ({"host": "https://a.example"}, {"HTTPS_PROXY": f"gopher://me:{SECRET}@proxy.example"}),
+            ({}, {"K8S_AUTH_HOST": f"me:{SECRET}@a.example"}),
+            ({}, {"K8S_AUTH_HOST": "https://a.example", "K8S_AUTH_PROXY": f"me:{SECRET}@proxy.example"}),
+            ({"kubeconfig": kubeconfig(first=f"ftp://me:{SECRET}@a.example")}, {}),
+        ],
+    )
+    def test_one_with_a_password_is_told_without_it(
+        self, options: Options, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(AuthError, match="example") as caught:
+            connected(**options)
+        print(caught.value)
+        assert SECRET not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"host": f"https://me:{SECRET}@a.example:6443"},
+            {"kubeconfig": kubeconfig(first=f"https://me:{SECRET}@a.example:6443")},
+        ],
+    )
+    def test_the_endpoint_is_without_a_password(self, options: Options) -> None:
+        assert connected(**options).endpoint == "https://a.example:6443"
 
     def test_one_without_a_scheme_is_not_asked_in_plain_text(self) -> None:
         with pytest.raises(AuthError, match=r"Write it as https://a\.example:6443"):

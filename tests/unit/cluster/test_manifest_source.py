@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import typing as t
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def test_a_file_has_a_bound(tmp_path: Path, more: int, fits: bool) -> None:
     if fits:
         assert len(read(str(tmp_path / "big.yaml"))) == MAX_BYTES
     else:
-        with pytest.raises(ManifestUnavailable, match="larger than 8 MiB"):
+        with pytest.raises(ManifestUnavailable, match="larger than 2 MiB"):
             read(str(tmp_path / "big.yaml"))
 
 
@@ -93,7 +94,14 @@ def test_an_address_without_protection_is_refused_before_it_is_asked(server: Ser
 
 def test_an_address_has_a_bound(server: Server) -> None:
     server.answer(b"x" * (MAX_BYTES + 1))
-    with pytest.raises(ManifestUnavailable, match="larger than 8 MiB"):
+    with pytest.raises(ManifestUnavailable, match="larger than 2 MiB"):
+        read(f"{server.endpoint}/o.yaml", has_checksum=True)
+
+
+def test_an_address_has_a_bound_for_what_it_packs(server: Server) -> None:
+    server.answer(gzip.compress(b"x" * 100 * MAX_BYTES), Content_Encoding="gzip")
+    assert len(server.answers[0].body or b"") < MAX_BYTES
+    with pytest.raises(ManifestUnavailable, match="larger than 2 MiB"):
         read(f"{server.endpoint}/o.yaml", has_checksum=True)
 
 

@@ -14,6 +14,8 @@ import pytest
 import yaml
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import manifest
 
+from tests.support.bomb import BOMB
+
 RELEASE = (Path(__file__).parents[1] / "fixtures" / "kubevirt-operator-v1.7.0-trimmed.yaml").read_text()
 DIGEST = "sha256:" + "a" * 64
 
@@ -92,13 +94,17 @@ REFUSED = {
     "empty": ("", "is empty"),
     "only-separators": ("---\n---\n", "is empty"),
     "login-page": ("\n <!DOCTYPE html><html><title>Sign in</title></html>", "is a web page"),
-    "too-large": ("#" * (8 * 1024 * 1024 + 1), "larger than 8 MiB"),
+    "too-large": ("#" * (2 * 1024 * 1024 + 1), "larger than 2 MiB"),
     "cut-between-lines": (
         RELEASE[: RELEASE.index("    schema:")],
         "lacks ServiceAccount kubevirt-operator, so it is cut short",
     ),
     "unclosed-quote": (RELEASE + 'x: "', "not valid YAML or is cut short"),
     "template": ("metadata:\n  name: {{.Namespace}}\n", "not valid YAML or is cut short"),
+    "bomb": (BOMB, "has the YAML anchor or alias a0"),
+    "deep-lists": ("[" * 200_000, "nested more than 100 deep"),
+    "deep-mappings": ("a: " + "{a: " * 100_000, "nested more than 100 deep"),
+    "deep-lines": ("".join(f"{' ' * n}a:\n" for n in range(200)), "nested more than 100 deep"),
     "anchor": ("a: &bomb [x]\nb: [*bomb, *bomb]\n", "has the YAML anchor or alias bomb"),
     "not-an-object": ("- a\n- b\n", "Document 1 of the manifest is not a Kubernetes object"),
     "text": ("404: Not Found", "is not a Kubernetes object"),

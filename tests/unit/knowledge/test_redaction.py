@@ -70,6 +70,7 @@ def test_a_private_key_that_was_cut_off() -> None:
         "0/3 nodes are available: 3 Insufficient memory.",
         "https://github.com/kubevirt/kubevirt/issues/15018",
         "exit code 137",
+        "kubectl create secret docker-registry mirror --docker-username=USER --docker-password=PASSWORD",
     ],
 )
 def test_what_says_why_is_kept(text: str) -> None:
@@ -121,6 +122,7 @@ OBJECTS: list[dict[str, t.Any]] = [
     {"users": [{"user": {"token": PLANTED, "client-key-data": PLANTED, "password": PLANTED}}]},
     {"spec": {"accessCredentials": {"userData": PLANTED}}},
     {"status": {"conditions": [{"message": f"401 from https://u:{PLANTED}@r.example"}]}},
+    {"containers": {"virt-operator": {"env": {"REGISTRY_PASSWORD": {"value": PLANTED}}}}},
 ]
 
 
@@ -131,6 +133,11 @@ def test_an_object_without_its_secrets(value: dict[str, t.Any]) -> None:
     print(result)
     assert PLANTED not in result
     assert json.dumps(value) == before, "what is handed in stays as it is"
+
+
+def test_lines_of_a_page_are_no_flags() -> None:
+    lines = ["- the Secret with the token of a robot", "- and what comes next"]
+    assert redacted(lines) == lines
 
 
 def test_what_says_which_secret_is_used_is_kept() -> None:

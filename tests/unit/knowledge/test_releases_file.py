@@ -17,6 +17,8 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.relea
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.user_file import UserFileError
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.versions import Version
 
+from tests.support.bomb import ITEMS
+
 PAGE = (Path(__file__).resolve().parents[3] / "docs/releases.md").read_text()
 
 NEW_MINOR = """
@@ -242,3 +244,11 @@ def test_the_error_on_the_page_is_a_real_one() -> None:
     with pytest.raises(UserFileError) as raised:
         parsed(text)
     assert f"```\n{raised.value}\n```" in PAGE
+
+
+@pytest.mark.parametrize(
+    "place", ["{}", "add: {}", "only: {}", "withdrawn: {}", "withdrawn: {{v1.8.4: {}}}", "kubernetes: {}"]
+)
+def test_a_bomb_of_aliases_is_not_followed(place: str) -> None:
+    with pytest.raises(UserFileError):
+        parsed(place.format(f"[{', '.join(ITEMS)}]"))

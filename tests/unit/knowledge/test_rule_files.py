@@ -20,6 +20,8 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.rule_
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.user_file import UserFileError
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.versions import Version
 
+from tests.support.bomb import ITEMS
+
 RISK = """\
 - id: user.old-gpu-driver
   from: ">=1.6, <1.8"
@@ -173,6 +175,13 @@ def test_what_is_wrong_in_a_file_of_gates(text: str, said: str) -> None:
     with pytest.raises(UserFileError) as error:
         parse_gates(text, "f.yml")
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("place", ["{}", "- id: {}", "- id: user.a\n  message: {}", "- id: user.a\n  from: {}"])
+@pytest.mark.parametrize("parse", [parse_risks, parse_gates])
+def test_a_bomb_of_aliases_is_not_followed(parse: t.Callable[[str, str], object], place: str) -> None:
+    with pytest.raises(UserFileError):
+        parse(place.format(f"[{', '.join(ITEMS)}]"), "f.yml")
 
 
 @pytest.mark.parametrize("parse", [parse_risks, parse_gates])
