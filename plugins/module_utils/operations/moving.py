@@ -203,8 +203,18 @@ class Mover:
         if now - flight.began <= self._migration_timeout:
             return None
         self._call_off(migration)
-        reason = migrations.failure_reason(migration, vmi, pods)
+        reason = self._handler_missing(flight, vmi) or migrations.failure_reason(migration, vmi, pods)
         return f"it did not arrive within {self._migration_timeout} s, and its migration was called off ({reason})"
+
+    def _handler_missing(self, flight: Flight, vmi: Object) -> str:
+        """On which of its two nodes no virt-handler is ready, without which a migration neither begins nor ends there."""
+        target = ((vmi.get("status") or {}).get("migrationState") or {}).get("targetNode")
+        pods = self._api.objects(
+            f"/api/v1/namespaces/{self._facts.kubevirt_namespace}/pods", label_selector="kubevirt.io=virt-handler"
+        )
+        ready = {pod["spec"].get("nodeName") for pod in pods if migrations.condition_of(pod, "Ready") == "True"}
+        without = [node for node in (flight.node, target) if node and node not in ready]
+        return f"virt-handler is not ready on node {without[0]}" if without else ""
 
     def _call_off(self, migration: Object) -> None:
         """Delete the migration, which ends it; the VM stays where it is."""
