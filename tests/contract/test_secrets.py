@@ -36,7 +36,8 @@ def planted(world: World) -> Iterator[World]:
     }
     template = {"spec": {"containers": [container]}}
     patch = {"metadata": {"annotations": {"example.com/token": PLANTED}}, "spec": {"template": template}}
-    world.lab.kubectl("patch", *name, "--type=strategic", "-p", json.dumps(patch))
+    # As the one who installed it, whose fields an upgrade takes over and takes away.
+    world.lab.kubectl("patch", *name, "--type=strategic", "--field-manager=kubectl-create", "-p", json.dumps(patch))
     words = f"pulling https://me:{PLANTED}@registry.example.com: 401"
     said = [{**one, "message": words} if one["type"] == "Degraded" else one for one in HEALTHY["conditions"]]
     world.status({**HEALTHY, "conditions": said})

@@ -215,6 +215,19 @@ class TestCanaries:
         assert [one["action"] for one in stopped.actions] == ["hold-workload-updates", "drain-migrations"]
         assert stopped.changed
 
+    @pytest.mark.parametrize("missing", ["n1", ""])
+    def test_a_node_without_virt_handler_is_named(self, run: Run, missing: str) -> None:
+        many(run.cluster, 2)
+        run.cluster.courses = {"vm-00": "hangs"}
+        for node in {"n1", "n2", "n3"} - {missing}:
+            ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+            metadata = {"namespace": "kubevirt", "name": node, "labels": {"kubevirt.io": "virt-handler"}}
+            pod = {"metadata": metadata, "spec": {"nodeName": node}, "status": ready}
+            run.cluster.objects[f"/api/v1/namespaces/kubevirt/pods/{node}"] = pod
+        stopped = run(methods=["LiveMigrate"], migration_timeout=30)
+        words = f"virt-handler is not ready on node {missing}" if missing else "KubeVirt gives no reason"
+        assert f"its migration was called off ({words}" in stopped.failure
+
     def test_the_reason_comes_within_a_minute(self, run: Run) -> None:
         many(run.cluster, 10)
         run.cluster.courses = {"vm-00": "fails"}
