@@ -20,9 +20,9 @@ PAGES = {
         *(ROOT / "roles").glob("*/README.md"),
         ROOT / "tests/lab/README.md",
     )
-    if path.name != "CHANGELOG.md"
+    if path.name not in ("CHANGELOG.md", "CONTRIBUTING.md")
 }
-"""The text of every page by its path. The changelog is made by antsibull-changelog."""
+"""The text of every page by its path. antsibull-changelog makes the changelog; what CONTRIBUTING.md has as examples is not there."""
 
 _BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
