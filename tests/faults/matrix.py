@@ -16,11 +16,15 @@ from tests.faults.scenarios import SCENARIOS, STRATEGY, UPGRADE, WORKLOADS, Scen
 from tests.support.lab import Json
 
 # Writes before which the API server asks a webhook of KubeVirt's.
-ADMITTED = ("hold the methods", "move the image tag", "restore the methods", "set the strategy", "ask for the canary")
+ADMITTED = (
+    *("hold the methods", "move the image tag", "restore the methods", "set the strategy", "ask for the canary"),
+    *("stop the VM", "delete the KubeVirt object"),
+)
 # What is tried in phases that are like others, and whether it lasts.
 BRIEFLY = {
     WRITE: {("reset after", False)},
     READ: {("503", False), ("truncated", False), ("stale", False), ("403", True)},
+    WATCH: {("reset after", False), ("watch closed", True)},
     REHEARSAL: {("503", False), ("truncated", False), ("401", False), ("403", True)},
 }
 # An address that never answered, and a login that was never taken, are wrong ones: that is said at once.
@@ -28,7 +32,7 @@ FIRST = "find the cluster"
 # A run can do without these; then it arrives although the fault lasts.
 TOLERATED = (
     *("drain migrations", "wait", "wait after the image tag", "wait after the methods", "watch the VMs"),
-    *("look at the end", "renew the lock", "release the lock"),
+    *("look at the end", "renew the lock", "release the lock", "wait for the VM", "wait for the deletion"),
 )
 
 
