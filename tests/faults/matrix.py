@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tests.faults import phases
 from tests.faults.faults import FAULTS, READ, REHEARSAL, WATCH, WRITE, Fault
 from tests.faults.phases import Phase
-from tests.faults.scenarios import SCENARIOS, STRATEGY, UPGRADE, WORKLOADS, Scenario
+from tests.faults.scenarios import REMOVE, SCENARIOS, STRATEGY, UPGRADE, WORKLOADS, Scenario
 from tests.support.lab import Json
 
 # Writes before which the API server asks a webhook of KubeVirt's.
@@ -135,6 +135,8 @@ def kills() -> list[Kill]:
 _IN_SHORT = {
     (STRATEGY.name, "set the strategy", "reset after", False),
     (WORKLOADS.name, "ask for the canary", "reset after", False),
+    (REMOVE.name, "stop the VM", "409", False),
+    (REMOVE.name, "delete the KubeVirt object", "reset after", False),
 } | {
     (UPGRADE.name, *one)
     for one in (
@@ -163,6 +165,8 @@ _KILLED_IN_SHORT = {
     (UPGRADE.name, "restore the methods", "after"),
     (WORKLOADS.name, "ask for the canary", "after"),
     (WORKLOADS.name, "ask for more VMs", "during"),
+    (REMOVE.name, "delete the VM", "after"),
+    (REMOVE.name, "wait for the deletion", "during"),
 }
 
 

@@ -56,6 +56,11 @@ class Request:
         return parse_qs(urlsplit(self.url).query)
 
     @property
+    def question(self) -> tuple[str, str]:
+        """What is asked for, and in which form."""
+        return self.url, self.accept
+
+    @property
     def is_watch(self) -> bool:
         return "watch" in self.query
 

@@ -72,7 +72,8 @@ class Stage:
         with self._paused():
             self._settle()
             self._until_served()
-            self._at_first = {path: self.server.get(path) for path in self._paths()}
+            self._at_first = {path: self.server.get(path) for path in self._paths_of_the_operator()}
+            self._kubevirt_at_first = self.kubevirt()
         for one in self._played:
             one.start()
         self.proxy = Proxy(FOLDER / name, self.server.address, self.server.token)
@@ -105,10 +106,9 @@ class Stage:
         with self._paused():
             self._settle()  # a deletion that has begun
             for path, then in self._at_first.items():
-                if path == KUBEVIRT:
-                    self._until_served("kubevirts")
-                    then = _with_spec(then, scenario.spec)
                 self._put_back(path, then)
+            self._until_served("kubevirts")
+            self._put_back(KUBEVIRT, _with_spec(self._kubevirt_at_first, scenario.spec))
             self.server.send("DELETE", LOCK)
             for name in NODES:
                 self.server.send("PATCH", f"/api/v1/nodes/{name}", {"metadata": NODE_MARKS}, MERGE)
@@ -121,7 +121,7 @@ class Stage:
         """All that a run leaves, without what differs from run to run."""
         with self._paused():
             self._settle()
-            found: Json = {path: _lasting(self.server.get(path)) for path in self._at_first}
+            found: Json = {path: _lasting(self.server.get(path)) for path in (*self._at_first, KUBEVIRT)}
             found["vms"] = self._vms.as_they_are()
         found["disks"] = self._vms.disks_as_they_are()
         for path in (ITS_CRDS, *ITS_REST, LEASES):
@@ -176,9 +176,10 @@ class Stage:
         kubevirt["spec"]["workloadUpdateStrategy"] = LIVE_MIGRATE
         self.lab.kubectl("create", "-f", "-", stdin=yaml.safe_dump(kubevirt))
 
-    def _paths(self) -> list[str]:
+    def _paths_of_the_operator(self) -> list[str]:
+        """Of all that one of the manifests has."""
         manifests = [one for path in self.manifests.values() for one in yaml.safe_load_all(path.read_text()) if one]
-        return [*dict.fromkeys(path_of(one) for one in manifests), KUBEVIRT]
+        return [*dict.fromkeys(path_of(one) for one in manifests)]
 
     def _put_back(self, path: str, then: Json | None) -> None:
         live = self.server.get(path)
@@ -214,8 +215,7 @@ def _short(value: t.Any) -> str:
     return text if len(text) < 1500 else f"{text[:1500]}…"
 
 
-def _with_spec(kubevirt: Json | None, spec: Json) -> Json:
-    assert kubevirt
+def _with_spec(kubevirt: Json, spec: Json) -> Json:
     return {**kubevirt, "spec": {**kubevirt["spec"], **spec}}
 
 
