@@ -14,7 +14,7 @@ from itertools import groupby
 
 from ..cluster.api import Api
 from ..cluster.clock import Clock
-from ..cluster.errors import ClusterError, NotFound
+from ..cluster.errors import ClusterError
 from ..cluster.interruption import HOW_TO_GO_ON, Interrupted
 from ..cluster.watch import Picture
 from ..knowledge.blockage_scene import Scene
@@ -25,6 +25,7 @@ from . import removal_findings
 from .backup import back_up
 from .belongings import Belongings, belongings_of, kubevirt_resources
 from .blockage import scene_of_removal
+from .deleting import delete_that_one
 from .disks import KeepDisks, Kept
 from .observe import observe
 from .outcome import Outcome, Report, listed, phase, told
@@ -171,14 +172,13 @@ class RemovalRun:
         facts = self._facts
         self._agree_again(belongings_of(self._api, facts))
         try:
-            self._api.delete(facts.kubevirt_path, uid=(facts.kubevirt or {})["metadata"]["uid"])
-        except NotFound:  # somebody else was quicker
-            return
+            is_ours = delete_that_one(self._api, facts.kubevirt_path, (facts.kubevirt or {})["metadata"]["uid"])
         except (ClusterError, Interrupted) as error:
             if isinstance(error, Interrupted) or error.in_doubt:
                 self._deleted.append(facts.kubevirt_name)
             raise
-        self._deleted.append(facts.kubevirt_name)
+        if is_ours:  # else somebody else was quicker
+            self._deleted.append(facts.kubevirt_name)
 
     def _agree_again(self, now: Belongings) -> None:
         """What has come meanwhile was not agreed to."""
