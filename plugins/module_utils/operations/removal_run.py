@@ -162,8 +162,7 @@ class RemovalRun:
         try:
             self._keep_disks.run(held.vms, held.standalone_vmis, unblock)
         except Stopped as stopped:
-            found = blocking(blockage_findings(self._scene(), self._params["repair"]))
-            raise Stopped(*found, *stopped.findings, words=stopped.words) from stopped
+            raise Stopped(*self._blocking_now(), *stopped.findings, words=stopped.words) from stopped
         finally:
             self._outcome.extra["kept"] = [{**asdict(one), "claim": _claim(one)} for one in self._keep_disks.kept]
             self._deleted += [f"VM {name}" for name in self._keep_disks.gone]
@@ -220,6 +219,13 @@ class RemovalRun:
         """What holds the deletion now, which has begun since the facts of the plan were read."""
         now = facts_of_the_rest(self._api, self._facts.cluster, self._facts.kubevirt_namespace)
         return scene_of_removal(self._api, now, self._clock.utc())
+
+    def _blocking_now(self) -> list[Finding]:
+        """What speaks against going on besides what stopped the run; nothing where the cluster cannot be read, for that is told then."""
+        try:
+            return blocking(blockage_findings(self._scene(), self._params["repair"]))
+        except ClusterError:
+            return []
 
     def _clear(self, _steps: Sequence[Step]) -> None:
         if self._facts.kubevirt is None:  # nobody has asked again so far
