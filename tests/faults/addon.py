@@ -74,7 +74,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._rule = Rule("{}")
-        self._older: dict[str, bytes] = {}
+        self._older: dict[tuple[str, str], bytes] = {}
         self._log = (FOLDER / "log.jsonl").open("a", buffering=1)
 
     async def request(self, flow: http.HTTPFlow) -> None:
@@ -118,8 +118,8 @@ class Faults:
             }
             event = json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n"
             flow.response = http.Response.make(200, event, {"Content-Type": "application/json"})
-        elif fault == "stale" and request.url in self._older:
-            flow.response = http.Response.make(200, self._older[request.url], {"Content-Type": "application/json"})
+        elif fault == "stale" and request.question in self._older:
+            flow.response = http.Response.make(200, self._older[request.question], {"Content-Type": "application/json"})
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         request: Request = flow.metadata["request"]
@@ -139,7 +139,7 @@ class Faults:
         if by_server:
             flow.metadata["rule"].story.took(flow.metadata["phase"], request)
             if request.method == "GET" and not request.is_watch and fault != "stale":
-                self._older.setdefault(request.url, flow.response.raw_content or b"")
+                self._older.setdefault(request.question, flow.response.raw_content or b"")
         self._note(flow, "response")
         if fault == "held after":
             await asyncio.Event().wait()

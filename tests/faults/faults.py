@@ -17,6 +17,8 @@ DONE = "done"
 SILENT = r"does not answer|was closed|broke|not JSON|reset|[Tt]imed out|did not arrive|cut off|incomplete"
 UNAVAILABLE = r"429|500|502|503|504"
 LOGIN = r"401|log in"
+OTHER_VMS = r"remove\.confirmation-differs"
+"""An older answer may be about VMs that were others; a removal then stops before it deletes KubeVirt."""
 DENIED = r"403|Forbidden|not allowed"
 CHANGED = r"409|changes faster|Conflict|changed"
 WEBHOOK = r"webhook"
@@ -80,7 +82,7 @@ FAULTS = (
     Fault("401", "the login is not known", ANY, 2, "everything", "", LOGIN, LOGIN),
     Fault("403", "the user may not", ANY, 0, "phase", lasting_says=DENIED),
     Fault("409", "somebody else changed the object", (WRITE,), 1, "phase", "", CHANGED, rf"{CHANGED}|lock-lost"),
-    Fault("stale", "an older answer to the same question", (READ,), 2),
+    Fault("stale", "an older answer to the same question", (READ,), 2, reads_say=OTHER_VMS),
     Fault("watch closed", "ends at once, without an event", (WATCH,), 3, "phase"),
     Fault("410", "the watch's resourceVersion is too old", (WATCH,), 3, "phase"),
     Fault("webhook", "failed calling webhook, x509", ("admitted",), 2, "phase", "", WEBHOOK, WEBHOOK),

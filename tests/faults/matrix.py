@@ -12,15 +12,19 @@ from dataclasses import dataclass
 from tests.faults import phases
 from tests.faults.faults import FAULTS, READ, REHEARSAL, WATCH, WRITE, Fault
 from tests.faults.phases import Phase
-from tests.faults.scenarios import SCENARIOS, STRATEGY, UPGRADE, WORKLOADS, Scenario
+from tests.faults.scenarios import REMOVE, SCENARIOS, STRATEGY, UPGRADE, WORKLOADS, Scenario
 from tests.support.lab import Json
 
 # Writes before which the API server asks a webhook of KubeVirt's.
-ADMITTED = ("hold the methods", "move the image tag", "restore the methods", "set the strategy", "ask for the canary")
+ADMITTED = (
+    *("hold the methods", "move the image tag", "restore the methods", "set the strategy", "ask for the canary"),
+    *("stop the VM", "delete the KubeVirt object"),
+)
 # What is tried in phases that are like others, and whether it lasts.
 BRIEFLY = {
     WRITE: {("reset after", False)},
     READ: {("503", False), ("truncated", False), ("stale", False), ("403", True)},
+    WATCH: {("reset after", False), ("watch closed", True)},
     REHEARSAL: {("503", False), ("truncated", False), ("401", False), ("403", True)},
 }
 # An address that never answered, and a login that was never taken, are wrong ones: that is said at once.
@@ -29,6 +33,7 @@ FIRST = "find the cluster"
 TOLERATED = (
     *("drain migrations", "wait", "wait after the image tag", "wait after the methods", "watch the VMs"),
     *("look at the end", "renew the lock", "release the lock"),
+    *("look for what blocks", "look for all of it", "wait for the VM", "wait for the deletion"),
 )
 
 
@@ -131,6 +136,8 @@ def kills() -> list[Kill]:
 _IN_SHORT = {
     (STRATEGY.name, "set the strategy", "reset after", False),
     (WORKLOADS.name, "ask for the canary", "reset after", False),
+    (REMOVE.name, "stop the VM", "409", False),
+    (REMOVE.name, "delete the KubeVirt object", "reset after", False),
 } | {
     (UPGRADE.name, *one)
     for one in (
@@ -159,6 +166,8 @@ _KILLED_IN_SHORT = {
     (UPGRADE.name, "restore the methods", "after"),
     (WORKLOADS.name, "ask for the canary", "after"),
     (WORKLOADS.name, "ask for more VMs", "during"),
+    (REMOVE.name, "delete the VM", "after"),
+    (REMOVE.name, "wait for the deletion", "during"),
 }
 
 

@@ -22,6 +22,8 @@ LEASE = re.compile(r"^/apis/coordination\.k8s\.io/v1/namespaces/[^/]+/leases(/ku
 KUBEVIRT = re.compile(r"^/apis/kubevirt\.io/v1/namespaces/[^/]+/kubevirts/[^/]+$")
 MIGRATIONS = re.compile(r"/virtualmachineinstancemigrations$")
 VMIS = re.compile(r"/virtualmachineinstances$")
+VMS = re.compile(r"/virtualmachines$")
+CLAIMS, CONFIG_MAPS = "/api/v1/persistentvolumeclaims", "/api/v1/configmaps"
 PODS_OF_ALL, PODS_OF_KUBEVIRT = "/api/v1/pods", "/api/v1/namespaces/kubevirt/pods"
 # The last part of the path of each kind in the operator's manifest. Its namespace is there already and stays as it is.
 KINDS = {
@@ -54,6 +56,11 @@ class Request:
         return parse_qs(urlsplit(self.url).query)
 
     @property
+    def question(self) -> tuple[str, str]:
+        """What is asked for, and in which form."""
+        return self.url, self.accept
+
+    @property
     def is_watch(self) -> bool:
         return "watch" in self.query
 
@@ -70,6 +77,11 @@ class Request:
     def collection(self) -> str:
         """The plural of the kind of the one object that the path names."""
         return self.path.split("/")[-2]
+
+    @property
+    def is_of_metadata(self) -> bool:
+        """Whether it asks for no more than the metadata."""
+        return "PartialObjectMetadata" in self.accept
 
     @property
     def operations(self) -> list[tuple[str, str]]:
@@ -145,6 +157,10 @@ def _applies(plural: str) -> Callable[[Request, Story], bool]:
     )
 
 
+def _deletes(request: Request, plural: str) -> bool:
+    return request.method == "DELETE" and request.collection == plural
+
+
 def _releases(request: Request) -> bool:
     """By deleting the Lease, or by leaving it without a holder."""
     if not LEASE.match(request.path):
@@ -168,6 +184,69 @@ PHASES = (
         "read",
         lambda request, story: _before_any_write(request, story) and request.path == "/api/v1/namespaces/kube-system",
     ),
+    # Of a removal. What is the same request in another operation comes first.
+    Phase(
+        "count what is at stake",
+        "read",
+        lambda request, story: (
+            _before_any_write(request, story) and request.path == CLAIMS and not request.is_of_metadata
+        ),
+    ),
+    Phase(
+        "look for what blocks",
+        "read",
+        lambda request, story: _before_any_write(request, story) and request.path.endswith("/daemonsets/virt-handler"),
+    ),
+    Phase(
+        "look for all of it",
+        "read",
+        lambda request, story: (
+            _before_any_write(request, story) and request.path == CONFIG_MAPS and request.is_of_metadata
+        ),
+    ),
+    Phase(
+        "back up",
+        "read",
+        lambda request, story: bool(
+            _before_any_write(request, story)
+            and VMS.search(request.path)
+            and not request.is_of_metadata
+            and not request.is_watch
+        ),
+    ),
+    Phase("wait for the VM", "watch", lambda request, _: bool(request.is_watch and VMS.search(request.path))),
+    Phase(
+        "stop the VM",
+        "write",
+        lambda request, _: request.method == "PATCH" and request.collection == "virtualmachines",
+    ),
+    Phase("delete the VM", "write", lambda request, _: _deletes(request, "virtualmachines")),
+    Phase(
+        "check the disk",
+        "read",
+        lambda request, _: request.method == "GET" and request.collection == "persistentvolumeclaims",
+    ),
+    Phase("delete the KubeVirt object", "write", lambda request, _: _deletes(request, "kubevirts")),
+    Phase(
+        "wait for the deletion",
+        "watch",
+        lambda request, story: request.is_watch and story.last_write == "delete the KubeVirt object",
+    ),
+    Phase(
+        "search for what is left",
+        "read",
+        lambda request, story: bool(
+            request.method == "GET" and story.last_write and request.path == CONFIG_MAPS and request.is_of_metadata
+        ),
+    ),
+    Phase("delete what is left", "write", lambda request, _: _deletes(request, "leases")),
+    Phase("delete the last CRD", "write", lambda request, _: _deletes(request, "customresourcedefinitions")),
+    Phase(
+        "delete the operator's objects",
+        "write",
+        lambda request, _: request.method == "DELETE" and request.collection in KINDS.values(),
+    ),
+    Phase("clean the node", "write", lambda request, _: request.method == "PATCH" and request.collection == "nodes"),
     Phase(
         "observe",
         "read",
@@ -189,7 +268,7 @@ PHASES = (
             _before_any_write(request, story)
             and VMIS.search(request.path)
             and not request.is_watch
-            and "PartialObjectMetadata" not in request.accept  # they are only counted
+            and not request.is_of_metadata  # they are only counted
         ),
     ),
     Phase(

@@ -12,6 +12,7 @@ import re
 import threading
 import time
 import typing as t
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -26,7 +27,7 @@ UNTIL_HELD = 120.0
 INTO_A_WAIT = 1.0
 """Seconds from the first watch of a wait to the kill."""
 _FINDING = re.compile(r"^\[([a-z]+\.[a-z0-9-]+)\]", re.MULTILINE)
-_NOT_THE_CAUSE = ("The upgrade to ", "Refused before any change")
+_NOT_THE_CAUSE = ("The upgrade to ", "The removal of KubeVirt stopped", "Refused before any change")
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,9 @@ def _twice(events: Sequence[Json], once: str) -> list[str]:
     stored = [
         event for event in events if event["event"] == "response" and 0 < event["status"] < 300 and event["write"]
     ]
-    times = sum(event["phase"] == once for event in stored)
-    wrong = [] if times == 1 or not once else [f"done {times} times: {once}"]
+    times = Counter(event["url"] for event in stored if event["phase"] == once)
+    wrong = [f"done {count} times: {once} {url}" for url, count in times.items() if count > 1]
+    wrong += [f"never done: {once}"] if once and not times else []
     created = [event["url"] for event in stored if event["status"] == 201 and event["method"] != "POST"]
     return wrong + [f"{url} was created {created.count(url)} times" for url in {*created} if created.count(url) > 1]
 

@@ -19,14 +19,14 @@ PAUSE = 0.7
 
 
 class Played:
-    """Plays until it is stopped; ``settle()`` plays all steps at once.
+    """Plays until it is stopped.
 
     Args:
-        step: The next thing that the cluster's state asks for; False when nothing is left.
+        step: The next thing that the cluster's state asks for; False when nothing is left. The caller holds ``paused()``.
     """
 
     def __init__(self, step: Callable[[], bool]) -> None:
-        self._step = step
+        self.step = step
         self._stop = threading.Event()
         self._playing = threading.Lock()
         self._thread = threading.Thread(target=self._play, daemon=True)
@@ -42,12 +42,7 @@ class Played:
         """Hold it and nothing is played."""
         return self._playing
 
-    def settle(self) -> None:
-        """All steps that are left, at once. The caller holds ``paused()``."""
-        while self._step():
-            pass
-
     def _play(self) -> None:
         while not self._stop.wait(PAUSE):
             with self._playing, contextlib.suppress(Refused, HTTPError):  # the next look is as good
-                self._step()
+                self.step()

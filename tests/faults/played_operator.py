@@ -14,6 +14,9 @@ instead of minutes and with fewer pods:
 * observed*, observedGeneration, AllComponentsReady.
 
 spec.imageTag decides the target as it does with 1.7.0 and later. It never fails.
+
+When the KubeVirt object is deleted it does as a real one (pkg/virt-operator/resource/apply/delete.go): first the CRDs; when these are
+gone with all their objects, the rest of what it made, but for the Lease by which one of its pods leads; last its finalizer.
 """
 
 from __future__ import annotations
@@ -21,6 +24,10 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
+import yaml
+
+from tests.contract.conftest import MIGRATIONS_CRD
+from tests.contract.test_strategy import KINDS, crd
 from tests.faults.server import MERGE, Server
 from tests.support.lab import Json
 
@@ -33,6 +40,26 @@ OPERANDS = {"virt-api": "deployments", "virt-controller": "deployments", "virt-h
 REGISTRY = "quay.io/kubevirt"
 LAUNCHER = f"{REGISTRY}/virt-launcher"
 LABELS = {"app.kubernetes.io/managed-by": "virt-operator"}
+FINALIZER = "foregroundDeleteKubeVirt"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+# Besides its operands, by their collections: what of it counts for those who upgrade and remove it.
+MADE: tuple[tuple[str, Json], ...] = (
+    *((CRDS, yaml.safe_load(one)) for one in (MIGRATIONS_CRD, *(crd(kind, plural) for kind, plural in KINDS.items()))),
+    (
+        "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+        {"metadata": {"name": "virt-api-mutator"}, "webhooks": []},
+    ),
+    (f"/api/v1/namespaces/{NAMESPACE}/configmaps", {"metadata": {"name": "kubevirt-ca"}}),
+)
+LEADS = "virt-operator"
+# What it deletes, as lists: its CRDs first, and when they are gone the rest.
+ITS_CRDS, *ITS_REST = (
+    f"{path}?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dvirt-operator"
+    for path in dict.fromkeys(
+        (CRDS, *(f"{APPS}/{plural}" for plural in OPERANDS.values()), PODS, *(path for path, _one in MADE))
+    )
+)
 ROLLED_OUT = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}
 ON_NODES = {
     "currentNumberScheduled": 1,
@@ -55,6 +82,8 @@ class Operator:
         operator, kubevirt = self._server.get(OPERATOR), self._server.get(KUBEVIRT)
         if operator is None or kubevirt is None:
             return False
+        if "deletionTimestamp" in kubevirt["metadata"]:
+            return self._delete()
         return self._roll_out_the_operator(operator) or self._reconcile(operator, kubevirt)
 
     def _roll_out_the_operator(self, operator: Json) -> bool:
@@ -90,6 +119,7 @@ class Operator:
                 KUBEVIRT, {**begun, "phase": status.get("phase", "Deploying"), "conditions": _under_way(moves)}
             )
         elif not self._operands_are_of(identifier, generation):
+            self._make()
             for name, plural in OPERANDS.items():
                 self._write_operand(name, plural, identifier, target, generation)
         else:
@@ -102,6 +132,28 @@ class Operator:
                 "conditions": _all_ready(),
             }
             self._status(KUBEVIRT, ready)
+        return True
+
+    def _make(self) -> None:
+        """What is not there."""
+        for collection, one in MADE:
+            if self._server.get(f"{collection}/{one['metadata']['name']}") is None:
+                self._server.send("POST", collection, {**one, "metadata": {**one["metadata"], "labels": LABELS}})
+        if self._server.get(f"{LEASES}/{LEADS}") is None:
+            self._server.send("POST", LEASES, {"metadata": {"name": LEADS}})
+
+    def _delete(self) -> bool:
+        crds = self._server.items(ITS_CRDS)
+        for one in crds:
+            if "deletionTimestamp" not in one["metadata"]:
+                self._server.send("DELETE", f"{CRDS}/{one['metadata']['name']}")
+        if crds:
+            return True
+        rest = [path for path in ITS_REST if self._server.items(path)]
+        for path in rest:
+            self._server.send("DELETE", f"{path}&gracePeriodSeconds=0")
+        if not rest:
+            self._server.send("PATCH", KUBEVIRT, {"metadata": {"finalizers": None}}, MERGE)
         return True
 
     def _operands_are_of(self, identifier: str, generation: int) -> bool:

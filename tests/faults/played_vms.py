@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A few VMs on a real API server, which tests/support/virt_controller.py moves."""
+"""A few VMs on a real API server, which tests/support/virt_controller.py moves and stops, and their disks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from tests.faults.server import MERGE, Server
 from tests.support.lab import Json
 from tests.support.virt_controller import (
     MIGRATIONS,
+    ON_VMS,
     PODS,
     TARGET_NODE,
     VMIS,
+    VMS,
     is_of,
     is_outdated,
     launcher_pod,
     running_vmi,
 )
 
-VMS = "virtualmachines"
 NODES = ("n1", "n2", TARGET_NODE)
 OLD = f"{LAUNCHER}:v1.6.0"
 
@@ -38,15 +39,25 @@ class Vms:
     def __init__(self, server: Server, namespace: str) -> None:
         self._server = server
         self._namespace = namespace
+        self._claims = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+        self._uids: dict[str, str] = {}
 
-    def put(self, count: int) -> None:
-        """So many VMs, on two nodes and old launchers, and nothing of those that were there."""
+    def put(self, count: int, disks: int = 0) -> None:
+        """So many VMs, on two nodes and old launchers, the first of them with a disk, and nothing of those that were there.
+
+        A disk that is there already stays, and gets its VM as its owner.
+        """
+        for vm in self.objects_of(VMS):
+            if vm["metadata"].pop("finalizers", None):
+                self.save(VMS, vm)
         for kind in (MIGRATIONS, PODS, VMIS, VMS):
             self._server.send("DELETE", f"{self._collection(kind)}?gracePeriodSeconds=0")
         for number in range(count):
             name, node = f"vm-{number}", NODES[number % 2]
-            machine = {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": {"name": name}}
-            self._server.send("POST", self._collection(VMS), {**machine, "spec": {"runStrategy": "Always"}})
+            disk = f"disk-{number}" if number < disks else ""
+            vm = self.add(VMS, _machine(name, disk))
+            if disk:
+                self._uids[disk] = self._give(disk, vm)
             vmi = self.add(VMIS, running_vmi(self._namespace, name, node, OLD, outdated=True))
             self.add(PODS, launcher_pod(f"virt-launcher-{name}", vmi, OLD, node))
 
@@ -64,6 +75,32 @@ class Vms:
             }
             for vmi in self.objects_of(VMIS)
         }
+
+    def disks_as_they_are(self) -> dict[str, Json]:
+        """Of each disk whether it is still the one that was put, whose it is, and whether it goes."""
+        return {
+            name: {
+                "same": claim["metadata"]["uid"] == self._uids.get(name),
+                "owners": [one["kind"] for one in claim["metadata"].get("ownerReferences") or ()],
+                "goes": "deletionTimestamp" in claim["metadata"],
+            }
+            for claim in self._server.items(self._claims)
+            if (name := claim["metadata"]["name"])
+        }
+
+    def _give(self, disk: str, vm: Json) -> str:
+        """The UID of a disk, which is this VM's now."""
+        owner = {key: vm[key] for key in ("apiVersion", "kind")} | {key: vm["metadata"][key] for key in ("name", "uid")}
+        metadata = {"name": disk, "ownerReferences": [{**owner, "controller": True}]}
+        path = f"{self._claims}/{disk}"
+        if self._server.get(path) is None:
+            size = {"resources": {"requests": {"storage": "1Gi"}}}
+            self._server.send(
+                "POST", self._claims, {"metadata": {"name": disk}, "spec": {"accessModes": ["ReadWriteOnce"], **size}}
+            )
+        claim = self._server.send("PATCH", path, {"metadata": metadata}, MERGE)
+        assert claim
+        return str(claim["metadata"]["uid"])
 
     # The store
 
@@ -92,8 +129,17 @@ class Vms:
             one["metadata"] = stored["metadata"]
 
     def remove(self, kind: str, one: Json) -> None:
-        self._server.send("DELETE", f"{self._collection(kind)}/{one['metadata']['name']}")
+        self._server.send("DELETE", f"{self._collection(kind)}/{one['metadata']['name']}?gracePeriodSeconds=0")
 
     def _collection(self, kind: str) -> str:
         api = "/api/v1" if kind == PODS else "/apis/kubevirt.io/v1"
         return f"{api}/namespaces/{self._namespace}/{kind}"
+
+
+def _machine(name: str, disk: str) -> Json:
+    spec: Json = {"runStrategy": "Always"}
+    if disk:
+        volumes = [{"name": "disk", "persistentVolumeClaim": {"claimName": disk}}]
+        spec["template"] = {"spec": {"domain": {}, "volumes": volumes}}
+    metadata = {"name": name, "finalizers": [ON_VMS]}
+    return {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": metadata, "spec": spec}

@@ -23,10 +23,12 @@ class Scenario:
         params: Its options besides the version, the manifest and the kubeconfig.
         spec: What the KubeVirt object's spec has besides that of the lab.
         phases: The phases that faults are tried in, in order.
-        once: The write that is done once, also by a run that was killed and the next one together; empty where it may be done again.
+        once: The write that is done once to each object, also by a run that was killed and the next one together; empty where it may
+            be done again.
         briefly: Those of them that are like others; few faults are tried in them.
         waits: The writes after which the run waits, and sees what it waits for by watches that are open already.
         vms: How many VMs there are, on old launchers.
+        disks: How many of them own a disk.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Scenario:
     briefly: tuple[str, ...] = ()
     waits: tuple[str, ...] = ()
     vms: int = 0
+    disks: int = 0
 
 
 # Longer than a played hop needs with every fault that passes, and short enough for those that last.
@@ -136,4 +139,37 @@ WORKLOADS = Scenario(
     waits=("ask for the canary", "ask for more VMs", "set the strategy"),
     vms=5,
 )
-SCENARIOS = {scenario.name: scenario for scenario in (UPGRADE, PINNED, STRATEGY, WORKLOADS)}
+# The lock, and what is read to find KubeVirt, are as in an upgrade.
+REMOVE = Scenario(
+    "remove",
+    "kubevirt_remove",
+    {"wait_timeout": 300, "stall_timeout": 150, "vm_stop_timeout": 60},
+    (
+        "count what is at stake",
+        "look for what blocks",
+        "look for all of it",
+        "take the lock",
+        "back up",
+        "stop the VM",
+        "wait for the VM",
+        "delete the VM",
+        "check the disk",
+        "delete the KubeVirt object",
+        "wait for the deletion",
+        "search for what is left",
+        "delete what is left",
+        "delete the operator's objects",
+        "delete the last CRD",
+        "clean the node",
+        "release the lock",
+    ),
+    once="delete the VM",
+    briefly=(
+        *("look for what blocks", "look for all of it", "take the lock", "back up", "wait for the VM", "delete the VM"),
+        *("check the disk", "search for what is left", "delete what is left", "delete the operator's objects"),
+        *("delete the last CRD", "clean the node", "release the lock"),
+    ),
+    vms=2,
+    disks=1,
+)
+SCENARIOS = {scenario.name: scenario for scenario in (UPGRADE, PINNED, STRATEGY, WORKLOADS, REMOVE)}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What virt-controller, virt-handler and the launchers do when VMs are moved, played step by step.
+"""What virt-controller, virt-handler and the launchers do when VMs are moved or stopped, played step by step.
 
 Where the objects are is the caller's: dictionaries (``moving.py``) or a real API server (``tests/faults/played_vms.py``).
 """
@@ -14,7 +14,10 @@ from collections.abc import Mapping, Sequence
 
 Object = dict[str, t.Any]
 
-VMIS, PODS, MIGRATIONS = "virtualmachineinstances", "pods", "virtualmachineinstancemigrations"
+VMS, VMIS, PODS = "virtualmachines", "virtualmachineinstances", "pods"
+MIGRATIONS = "virtualmachineinstancemigrations"
+ON_VMS = "kubevirt.io/virtualMachineControllerFinalize"
+"""Its finalizer."""
 OUTDATED = "kubevirt.io/outdatedLauncherImage"
 UPDATERS = "kubevirt.io/workloadUpdateMigration"
 JOB = "kubevirt.io/migrationJobUID"
@@ -25,7 +28,7 @@ KEPT = 5
 
 
 class Store(t.Protocol):
-    """Where VMs, launcher pods and migrations are. ``kind`` is the plural; objects are changed in place and then saved."""
+    """Where VMs, their instances, launcher pods and migrations are. ``kind`` is the plural; objects are changed in place and then saved."""
 
     def objects_of(self, kind: str) -> Sequence[Object]:
         """All of a kind, in all namespaces; of pods the launchers."""
@@ -62,7 +65,7 @@ class VirtController:
     def step(self) -> bool:
         """What comes next; False when nothing is left to do."""
         moved = [self._migrate(one) for one in self.unfinished()]
-        return any([*moved, self._note_launchers(), self._update(), self._forget()])
+        return any([*moved, self._note_launchers(), self._update(), self._forget(), self._stop(), self._let_go()])
 
     def unfinished(self) -> list[Object]:
         """The migrations that have not ended."""
@@ -135,6 +138,31 @@ class VirtController:
         for one in too_many:
             self._store.remove(MIGRATIONS, one)
         return bool(too_many)
+
+    def _stop(self) -> bool:
+        """A VM that is not to run ends, and its pod with it."""
+        ending = {_key(vm) for vm in self._store.objects_of(VMS) if _is_to_stop(vm)}
+        vmis = [vmi for vmi in self._store.objects_of(VMIS) if _key(vmi) in ending]
+        for vmi in vmis:
+            for pod in self._store.objects_of(PODS):
+                if is_of(pod, vmi):
+                    self._store.remove(PODS, pod)
+            self._store.remove(VMIS, vmi)
+        return bool(vmis)
+
+    def _let_go(self) -> bool:
+        """A VM that is being deleted and does not run."""
+        running = {_key(vmi) for vmi in self._store.objects_of(VMIS)}
+        held = [
+            vm
+            for vm in self._store.objects_of(VMS)
+            if "deletionTimestamp" in vm["metadata"] and ON_VMS in vm["metadata"].get("finalizers", ())
+            if _key(vm) not in running
+        ]
+        for vm in held:
+            vm["metadata"]["finalizers"].remove(ON_VMS)
+            self._store.save(VMS, vm)
+        return bool(held)
 
     def _vmi_of(self, migration: Object) -> Object:
         return next(one for one in self._store.objects_of(VMIS) if _key(one) == _vmi_key(migration))
@@ -216,6 +244,10 @@ def _updaters_migration(vmi: Object) -> Object:
 
 def _has_ended(migration: Object) -> bool:
     return (migration.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def _is_to_stop(vm: Object) -> bool:
+    return vm["spec"].get("runStrategy") == "Halted" or "deletionTimestamp" in vm["metadata"]
 
 
 def _key(one: Object) -> str:

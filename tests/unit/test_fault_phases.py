@@ -17,10 +17,18 @@ from tests.faults.scenarios import SCENARIOS
 KUBEVIRT = "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kubevirt/leases"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kubevirts.kubevirt.io"
+KUBEVIRTS = "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts"
 MIGRATIONS = "/apis/kubevirt.io/v1/virtualmachineinstancemigrations"
 VMIS = "/apis/kubevirt.io/v1/virtualmachineinstances"
 OF_PROD = "/apis/kubevirt.io/v1/namespaces/prod/virtualmachineinstancemigrations"
 PODS = "/api/v1/namespaces/kubevirt/pods"
+VMS = "/apis/kubevirt.io/v1/virtualmachines"
+VM = "/apis/kubevirt.io/v1/namespaces/prod/virtualmachines/db"
+CLAIMS, CONFIG_MAPS = "/api/v1/persistentvolumeclaims", "/api/v1/configmaps"
+DISK = "/api/v1/namespaces/prod/persistentvolumeclaims/db"
+OPERATOR = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-operator"
+HANDLER = "/apis/apps/v1/namespaces/kubevirt/daemonsets/virt-handler"
+METADATA = "application/json;as=PartialObjectMetadataList"
 
 LIVE = {
     "metadata": {"name": "kubevirt", "annotations": {workload_updates.HELD_ANNOTATION: '["LiveMigrate"]'}},
@@ -60,7 +68,7 @@ TAKING_OVER = json.dumps([{"op": "replace", "path": "/metadata/managedFields", "
         (Request("GET", f"{PODS}?watch=true"), Story("restore the methods"), "wait after the methods"),
         (Request("GET", "/apis/kubevirt.io/v1/kubevirts"), Story("restore the methods"), "look at the end"),
         (Request("GET", f"{VMIS}?limit=500", accept="application/json"), Story(), "look at the VMs"),
-        (Request("GET", f"{VMIS}?limit=500", accept="application/json;as=PartialObjectMetadataList"), Story(), ""),
+        (Request("GET", f"{VMIS}?limit=500", accept=METADATA), Story(), ""),
         (Request("GET", f"{VMIS}?watch=true"), Story(), "watch the VMs"),
         (Request("GET", "/api/v1/pods?watch=true"), Story("hold the methods"), "watch the VMs"),
         (Request("PATCH", KUBEVIRT, ASKING), Story(), "hold the methods"),
@@ -71,6 +79,28 @@ TAKING_OVER = json.dumps([{"op": "replace", "path": "/metadata/managedFields", "
         (Request("POST", OF_PROD, "{}"), Story(done={"ask for the canary"}), "ask for more VMs"),
         (Request("GET", f"{PODS}?limit=500"), Story("ask for the canary"), "check the canary"),
         (Request("GET", "/apis/kubevirt.io/v1/kubevirts"), Story("set the strategy"), "look at the end"),
+        (Request("GET", f"{CLAIMS}?limit=500"), Story(), "count what is at stake"),
+        (Request("GET", f"{CLAIMS}?limit=500", accept=METADATA), Story(), ""),
+        (Request("GET", HANDLER), Story(), "look for what blocks"),
+        (Request("GET", f"{CONFIG_MAPS}?limit=500", accept=METADATA), Story(), "look for all of it"),
+        (Request("GET", f"{VMS}?limit=500"), Story(), "back up"),
+        (Request("GET", f"{VMS}?limit=500", accept=METADATA), Story(), ""),
+        (Request("GET", f"{VMS}?watch=true"), Story(), "wait for the VM"),
+        (Request("PATCH", VM, "[]"), Story(), "stop the VM"),
+        (Request("DELETE", VM), Story("stop the VM"), "delete the VM"),
+        (Request("GET", DISK), Story("delete the VM"), "check the disk"),
+        (Request("DELETE", KUBEVIRT), Story("delete the VM"), "delete the KubeVirt object"),
+        (Request("GET", f"{KUBEVIRTS}?watch=true"), Story("delete the KubeVirt object"), "wait for the deletion"),
+        (
+            Request("GET", f"{CONFIG_MAPS}?limit=500", accept=METADATA),
+            Story("delete the KubeVirt object"),
+            "search for what is left",
+        ),
+        (Request("DELETE", f"{LEASES}/virt-operator"), Story("delete the KubeVirt object"), "delete what is left"),
+        (Request("DELETE", OPERATOR), Story("delete what is left"), "delete the operator's objects"),
+        (Request("DELETE", CRD), Story("delete the operator's objects"), "delete the last CRD"),
+        (Request("PATCH", "/api/v1/nodes/n1", "[]"), Story("delete the last CRD"), "clean the node"),
+        (Request("DELETE", OF_PROD + "/vm-0"), Story("ask for the canary"), ""),
     ],
 )
 def test_the_phase_of_a_request(request_: Request, story: Story, phase: str) -> None:

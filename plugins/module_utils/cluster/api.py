@@ -547,7 +547,7 @@ def _error(method: str, path: str, status: int, data: bytes) -> ApiError:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost words of an error, without object addresses."""
-    while error.__cause__ is not None or error.__context__ is not None:
-        error = t.cast(BaseException, error.__cause__ or error.__context__)
+    """The innermost words of an error, without object addresses; not those of an earlier one of ours that was just looked into."""
+    while (inner := error.__cause__ or error.__context__) is not None and not isinstance(inner, ClusterError):
+        error = inner
     return str(error) or type(error).__name__

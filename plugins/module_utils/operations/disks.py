@@ -114,7 +114,8 @@ class KeepDisks:
         stop_timeout: Seconds for a VM to stop, and then again to be gone.
 
     Attributes:
-        gone: The VMs that are gone, namespace/name, also when the run stopped on its way.
+        gone: The VMs that were deleted and are gone, namespace/name, also when the run stopped on its way. One that another one of its
+            name has taken the place of is not among them.
         kept: The disks of the VMs that are gone, also when the run stopped on its way.
         wrote: Whether anything was changed.
     """
@@ -325,7 +326,7 @@ class KeepDisks:
         return f"{self._facts.api}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}"
 
     def _account_for(self, name: str, leaving: _Leaving) -> None:
-        if name not in self.gone:  # the VMI of a VM that nobody stopped
+        if leaving.is_deleted and name not in self.gone:  # it is there for the VMI of a VM that nobody stopped
             self.gone.append(name)
         for claim in leaving.claims:
             wrong = what_became_of(self._api, claim, leaving.uid)

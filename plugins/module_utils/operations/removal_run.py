@@ -15,7 +15,7 @@ from itertools import groupby
 
 from ..cluster.api import Api
 from ..cluster.clock import Clock
-from ..cluster.errors import ClusterError, NotFound
+from ..cluster.errors import ClusterError
 from ..cluster.interruption import HOW_TO_GO_ON, Interrupted
 from ..cluster.watch import Picture
 from ..knowledge.blockage_scene import Scene
@@ -26,6 +26,7 @@ from . import removal_findings
 from .backup import back_up
 from .belongings import Belongings, belongings_of, kubevirt_resources
 from .blockage import scene_of_removal
+from .deleting import delete_that_one
 from .disks import KeepDisks, Kept
 from .observe import observe
 from .outcome import Outcome, Report, listed, phase, told
@@ -163,8 +164,7 @@ class RemovalRun:
         try:
             self._keep_disks.run(held.vms, held.standalone_vmis, unblock)
         except Stopped as stopped:
-            found = blocking(blockage_findings(self._scene(), self._params["repair"], takes_vms_first=takes_first))
-            raise Stopped(*found, *stopped.findings, words=stopped.words) from stopped
+            raise Stopped(*self._blocking_now(takes_first), *stopped.findings, words=stopped.words) from stopped
         finally:
             self._outcome.extra["kept"] = [{**asdict(one), "claim": _claim(one)} for one in self._keep_disks.kept]
             self._deleted += [f"VM {name}" for name in self._keep_disks.gone]
@@ -173,14 +173,13 @@ class RemovalRun:
         facts = self._facts
         self._agree_again(belongings_of(self._api, facts))
         try:
-            self._api.delete(facts.kubevirt_path, uid=(facts.kubevirt or {})["metadata"]["uid"])
-        except NotFound:  # somebody else was quicker
-            return
+            is_ours = delete_that_one(self._api, facts.kubevirt_path, (facts.kubevirt or {})["metadata"]["uid"])
         except (ClusterError, Interrupted) as error:
             if isinstance(error, Interrupted) or error.in_doubt:
                 self._deleted.append(facts.kubevirt_name)
             raise
-        self._deleted.append(facts.kubevirt_name)
+        if is_ours:  # else somebody else was quicker
+            self._deleted.append(facts.kubevirt_name)
 
     def _agree_again(self, now: Belongings) -> None:
         """What has come meanwhile was not agreed to."""
@@ -227,6 +226,13 @@ class RemovalRun:
         """What holds the deletion now, which has begun since the facts of the plan were read."""
         now = facts_of_the_rest(self._api, self._facts.cluster, self._facts.kubevirt_namespace)
         return scene_of_removal(self._api, now, self._clock.utc())
+
+    def _blocking_now(self, takes_first: bool) -> list[Finding]:
+        """What speaks against going on besides what stopped the run; nothing where the cluster cannot be read, for that is told then."""
+        try:
+            return blocking(blockage_findings(self._scene(), self._params["repair"], takes_vms_first=takes_first))
+        except ClusterError:
+            return []
 
     def _clear(self, _steps: Sequence[Step]) -> None:
         if self._facts.kubevirt is None:  # nobody has asked again so far

@@ -20,6 +20,7 @@ from ..knowledge.objects import path_of
 from ..knowledge.stuck import operator_not_ready
 from ..knowledge.versions import Version, try_parse
 from .applying import Applying
+from .deleting import delete_that_one
 from .editing import ATTEMPTS
 from .given_files import load_manifest
 from .outcome import Report
@@ -74,19 +75,16 @@ class Repair:
         if cure.action == "restore-operator":
             return self._restore(cure)
         try:
-            is_done = self._strip(cure) if cure.action == "strip-finalizers" else self._delete(cure)
+            is_done = (
+                self._strip(cure)
+                if cure.action == "strip-finalizers"
+                else delete_that_one(self._api, cure.path, cure.uid)
+            )
         except NotFound:
             return False
         if is_done:
             self.done.append(cure)
         return is_done
-
-    def _delete(self, cure: Cure) -> bool:
-        try:
-            self._api.delete(cure.path, uid=cure.uid, propagation="Background")  # without it a Job leaves its pods
-        except Conflict:  # of another uid: made anew
-            return False
-        return True
 
     def _strip(self, cure: Cure) -> bool:
         unsure = False

@@ -22,6 +22,7 @@ from ..knowledge import leases
 from ..knowledge.findings import Finding, finding
 from ..knowledge.marks import GROUPS, HOLDS_DATA, NodeMarks, is_of_the_operator, mark_of, node_marks, why_it_stays
 from ..knowledge.objects import object_name
+from .deleting import delete_that_one
 from .outcome import Report, listed
 from .served import Resource, attempted, metadata_of, served_resources
 
@@ -360,10 +361,8 @@ class Sweep:
             self._refused[one.uid] = why
             return
         try:
-            self.api.delete(one.path, uid=one.uid, propagation="Background")  # without it a Job leaves its pods
-            self.removed.append(one.object)
-        except (NotFound, Conflict):  # it has gone; another one may have its name
-            pass
+            if delete_that_one(self.api, one.path, one.uid):
+                self.removed.append(one.object)
         except ApiError as error:
             self._refused[one.uid] = str(error)
             return

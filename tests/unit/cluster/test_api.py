@@ -140,6 +140,15 @@ class TestReading:
             api.get("/x")
         assert 10 < len(server.asked) < 60
 
+    def test_its_cause_is_not_an_earlier_error_that_was_just_looked_into(self, api: Api, server: Server) -> None:
+        server.reset()
+        try:
+            raise Conflict("PUT", "/x", 409, "Conflict", "somebody was quicker")
+        except Conflict:
+            with pytest.raises(Unreachable) as caught:
+                api.get("/x")
+        assert "somebody was quicker" not in str(caught.value)
+
     def test_a_server_that_stays_away_is_not_waited_for_as_long_again(
         self, api: Api, server: Server, clock: QuickClock
     ) -> None:

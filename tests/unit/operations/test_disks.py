@@ -441,6 +441,21 @@ def test_of_a_vm_that_somebody_else_deleted_with_all_it_owns_the_disks_are_taken
     assert run.cluster.writes == ["patch datavolumes a"]
 
 
+def test_another_one_in_the_place_of_a_vm_is_left_alone_and_nobody_says_that_we_deleted_it(run: Run) -> None:
+    run.cluster.add_machine("a")
+    run.cluster.add_vmi("a")
+
+    def replace() -> None:
+        run.cluster.objects[f"{VMS}/a"]["metadata"]["uid"] = "the second one"
+        run.cluster.objects[f"{DATA_VOLUMES}/a"]["metadata"]["ownerReferences"] = []
+
+    run.cluster.each_second = replace
+    run("a")
+    assert run.keeping
+    assert run.keeping.gone == []
+    assert run.cluster.writes == ["patch virtualmachines a"]
+
+
 def test_killed_anywhere_and_run_again_it_comes_to_the_same_end(run: Run) -> None:
     for count in range(12):
         cluster = run.cluster

@@ -113,6 +113,22 @@ def test_a_deletion_that_hangs_says_what_it_waits_for(cluster: Live) -> None:
     assert cluster.runs.objects == {}
 
 
+def test_what_stopped_it_is_told_also_where_the_cluster_cannot_be_read_any_more(cluster: Live) -> None:
+    vm = cluster.vm("shop/a", runs=True)
+    vm["spec"] = {"runStrategy": "Halted"}
+    cluster.objects["/apis/kubevirt.io/v1/namespaces/shop/virtualmachineinstances/a"]["spec"] = {}
+    answered = cluster.request
+
+    def request(method: str, url: str, **options: t.Any) -> Answer:
+        if "virtualmachines?watch=true" in url:
+            cluster.refuses["GET", "/apis"] = (503, "it is away")
+        return answered(method, url, **options)
+
+    cluster.request = request  # type: ignore[method-assign]
+    stopped = cluster.run(confirm=f"{UID}:1 VMs:0 disks", vm_stop_timeout=1)
+    assert [one.id for one in stopped.findings][:1] == ["remove.vm-does-not-stop"], stopped.failure
+
+
 def test_a_run_that_was_stopped_goes_on_with_the_same_phrase(cluster: Live) -> None:
     cluster.works = False
     asked: Object = {"disks": "remove", "confirm": f"{UID}:2 VMs:0 disks", "stall_timeout": 1}
