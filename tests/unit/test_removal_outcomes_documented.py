@@ -12,35 +12,12 @@ import pytest
 
 from tests.support.removal_outcomes import HEAD, NOT_PLAYED, PAGE, STARTS, TABLE, WRONG, cases, table
 
-NOT_YET = (
-    "everything deleted at once",
-    "dangling APIService",
-    "KubeVirt object stuck",
-    "virt-api gone",
-    "virt-controller gone",
-    "VM finalizers stuck",
-    "VMI on a lost node",
-    "foreign finalizer",
-    "strategy Job failing",
-    "phase Deploying",
-    "CRD deleted by hand",
-    "two removals at once",
-    "foreign finalizer while deleting",
-    "CRD missing",
-    "operator deleted first, 1.7",
-)
-"""The states that were not played yet to the end."""
-
-
-def _marks(name: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xfail(reason="not played yet", strict=True)] if name in NOT_YET else []
-
 
 def test_every_state_is_in_the_table() -> None:
     assert [row[:3] for row in _rows()] == [row[:3] for row in cases(table({}))]
 
 
-@pytest.mark.parametrize("name", [pytest.param(start.name, marks=_marks(start.name)) for start in STARTS])
+@pytest.mark.parametrize("name", [start.name for start in STARTS])
 def test_it_was_played(name: str) -> None:
     [row] = [row for row in _rows() if row[0] == name]
     assert len(row) == len(HEAD) and NOT_PLAYED not in row[3]
