@@ -121,13 +121,13 @@ def test_an_eviction_starts_a_guest_anew_and_loses_nothing_else(run: Run) -> Non
 
 def test_kubevirt_is_removed_and_installed_again_and_the_guests_come_back(run: Run, tmp_path: Path) -> None:
     before, firmware = guests(run.cluster), firmware_of(run.cluster)
-    removal = Removal(run.cluster, tmp_path, TO)
+    removal = Removal(run.cluster, tmp_path, TO, {"remove_namespace": True})
     with run.phase(page.REMOVAL, reboots=True):
         refused = removal.run()
         assert refused.code and guests(run.cluster) == before, refused.message
         done = removal.run(confirm=phrase_of(refused))
         assert done.code == 0, done.message
-        assert traces(run.cluster) == []
+        assert traces(run.cluster, but=()) == []
         lab("kubevirt", "install", TO, "--name", run.cluster.name)
         backup = Path(done.data["backup"]["path"])
         wait_until(lambda: restored(run.cluster, backup), 120)
