@@ -52,7 +52,7 @@ def options_of_role(name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", [*(f"{one}_module" for one in MODULES), *(f"{one}_role" for one in ROLES)])
 def test_a_page_tells_of_every_option(page: Page, name: str) -> None:
-    thing, _, sort = name.rpartition("_")
+    thing, _bar, sort = name.rpartition("_")
     look(page, name)
     page.screenshot(SCREENSHOTS / f"{name}.png")
 

@@ -93,7 +93,8 @@ class World:
         self.end_namespace("kubevirt")
 
     def end_namespace(self, name: str) -> None:
-        """Nobody is there to end one that is being deleted; without its finalizer it goes at once."""
+        """Nobody is there to end one that is being deleted; without its finalizer it goes at once, and what is in it stays."""
+        self.lab.kubectl("delete", "serviceaccount", "--all", "-n", name)
         self.lab.kubectl("delete", "ns", name, "--wait=false", "--ignore-not-found")
         finalized = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {"finalizers": []}}
         self.lab.kubectl(

@@ -146,7 +146,7 @@ class Stage:
 
     def _settle(self) -> None:
         """All that is left for them to do, at once."""
-        while any([one.step() for one in self._played]):
+        while sum(one.step() for one in self._played):  # each of them has its turn
             pass
 
     def _until_served(self, *plurals: str) -> None:

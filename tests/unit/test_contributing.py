@@ -71,7 +71,7 @@ def test_make_knows_what_it_says(target: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)]+)\)", TEXT))))
 def test_its_links_lead_somewhere(link: str) -> None:
-    path, _, heading = link.partition("#")
+    path, _hash, heading = link.partition("#")
     headings = {
         re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^## (.+)$", TEXT, re.M)
     }

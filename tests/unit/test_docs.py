@@ -89,7 +89,7 @@ def given(command: str) -> dict[str, Any]:
     words = shlex.split(command, comments=True)
     variables: dict[str, Any] = {}
     for extra in (after for word, after in itertools.pairwise(words) if word == "-e"):
-        name, _, value = extra.partition("=")
+        name, _equals, value = extra.partition("=")
         variables |= yaml.safe_load(extra) if extra.startswith("{") else {name: value}
     return variables
 

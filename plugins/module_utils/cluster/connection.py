@@ -53,6 +53,7 @@ _OPTION_OF_HEADER = {
     "impersonate-group": "impersonate_groups",
 }
 _SECRET_NAMES = re.compile("token|password|secret|key-data")
+_FLAG = re.compile(r"-\S+")
 _SECRET_FLAG = re.compile(r"-[\w-]*(?:token|password|secret)=(?!true$|false$)(.+)")
 _VARIABLES = {
     option: tuple(dict.fromkeys((f"K8S_AUTH_{option.upper()}", f"K8S_AUTH_{client_name.upper()}")))
@@ -138,7 +139,7 @@ def secrets_of(params: Mapping[str, t.Any]) -> set[str]:
     kubeconfig = params.get("kubeconfig")
     parts = [kubeconfig.get(name) for name in ("clusters", "users")] if isinstance(kubeconfig, dict) else []
     texts = [value for value in params.values() if isinstance(value, str)]
-    return set(_secrets([*parts, *texts]))
+    return {secret for one in (*parts, *texts) for secret in _secrets(one)}
 
 
 def _secrets(value: t.Any, name: str = "") -> t.Iterator[str]:
@@ -148,7 +149,7 @@ def _secrets(value: t.Any, name: str = "") -> t.Iterator[str]:
             yield from _secrets(child, "secret" if key == "value" else str(key))
     elif isinstance(value, list):
         for child, before in zip(value, ["", *value], strict=False):
-            is_after_flag = isinstance(before, str) and before.startswith("-") and not str(child).startswith("-")
+            is_after_flag = isinstance(before, str) and _FLAG.fullmatch(before) and not str(child).startswith("-")
             yield from _secrets(child, before if is_after_flag else name)
     elif isinstance(value, str):
         if value and _SECRET_NAMES.search(name):

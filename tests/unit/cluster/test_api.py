@@ -142,10 +142,10 @@ class TestReading:
 
     def test_its_cause_is_not_an_earlier_error_that_was_just_looked_into(self, api: Api, server: Server) -> None:
         server.reset()
-        try:
-            raise Conflict("PUT", "/x", 409, "Conflict", "somebody was quicker")
-        except Conflict:
-            with pytest.raises(Unreachable) as caught:
+        with pytest.raises(Unreachable) as caught:
+            try:
+                raise Conflict("PUT", "/x", 409, "Conflict", "somebody was quicker")
+            except Conflict:
                 api.get("/x")
         assert "somebody was quicker" not in str(caught.value)
 

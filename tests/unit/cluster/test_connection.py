@@ -302,6 +302,9 @@ class TestSecrets:
         }
         assert secrets_of(params) == {"pass", "word", "bare"}
 
+    def test_a_manifest_is_no_flag_of_the_option_behind_it(self) -> None:
+        assert secrets_of({"manifest": "---\nkind: Secret\n# a token\n", "version": "v1.8.4"}) == set()
+
     @pytest.mark.parametrize("kubeconfig", [None, "/a/path", {}, {"users": None}, {"users": [None, "x"]}])
     def test_where_there_are_none(self, kubeconfig: t.Any) -> None:
         assert secrets_of({"kubeconfig": kubeconfig}) == set()
