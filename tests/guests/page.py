@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from tests.guests.record import Row, from_json, table
+from tests.guests.record import HEADINGS, Row, from_json, table
 from tests.support.kubevirt import FROM, TO
 from tests.support.lab import ROOT
 
@@ -79,6 +79,6 @@ def _between(text: str, name: str, generated: str) -> str:
 
 
 def documented(lines: Iterable[str]) -> list[list[str]]:
-    """The cells of the rows of the table in the page."""
+    """The cells of the rows of the tables in the page."""
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines if line.startswith("|")]
-    return [cells for cells in rows if len(cells) == 8 and not cells[0].startswith("--")][1:]
+    return [cells for cells in rows if len(cells) == len(HEADINGS) and cells[0] != HEADINGS[0] and "--" not in cells[0]]
