@@ -73,7 +73,9 @@ def settled(bare_world: World) -> Iterator[World]:
     world.patch(KUBEVIRT, {"spec": {**asked, "workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}})
     server = Server(world.lab)
     run_operators_pod(server)
-    Played(Operator(server).step).settle()
+    operator = Operator(server)
+    while operator.step():
+        pass
     yield world
     Vms(server, "default").put(0)
     run("delete", "crd", *(one["metadata"]["name"] for one in kinds))
