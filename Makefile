@@ -14,7 +14,7 @@ demo: ## Upgrade a real KubeVirt with VMs on the embedded lab (root on Linux, Go
 test: ## All that a change must pass: lint, unit, sanity, lab (root on Linux, Go)
 	@tools/test.sh
 
-test-full: ## The same with the report and the docs in a browser, the long lab cases, and sanity on every supported ansible-core
+test-full: ## The same with the report and the docs in a browser, the long lab cases, and units and sanity on every supported ansible-core
 	@tools/test.sh full
 
 unit: ## Unit tests only, on any machine with Python; ARGS="-k name" picks some

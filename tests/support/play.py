@@ -68,7 +68,7 @@ class Play:
             capture_output=True,
             text=True,
             env=self.environment(env),
-            timeout=300,
+            timeout=900,
         )
         output = done.stdout + done.stderr
         return Played(done.returncode, output, {host: self._results(host, len(tasks), output) for host in hosts})
