@@ -185,7 +185,6 @@ def test_nobody_gives_what_he_may_not(settled: World, tmp_path: Path, verb: str)
     assert settled.fingerprint().items() >= before.items()
 
 
-@pytest.mark.full
 def test_workloads(settled: World, tmp_path: Path) -> None:
     """A VM whose migration hangs, and then all are moved; the strategy alone can be set too."""
     server = Server(settled.lab)
