@@ -28,6 +28,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.obse
 
 from tests.support.kubevirt import TO, wait_until
 from tests.support.lab import ROOT, Json, Lab, lab, worker_name
+from tests.support.removal import restored
 
 NAME = worker_name("disks")
 WITH_DISKS = ["vm-1", "vm-2"]
@@ -200,15 +201,9 @@ def test_vms_go_and_come_back_with_their_disks(cluster: Lab, tmp_path: Path) -> 
     lab("kubevirt", "uninstall", "--name", NAME)
     assert claims(cluster) == disks
     lab("kubevirt", "install", TO, "--name", NAME)
-    wait_until(lambda: applied(cluster, Path(kept.path)), 120)
+    wait_until(lambda: restored(cluster, Path(kept.path)), 120)
     wait_until(lambda: phases(cluster) == dict.fromkeys(ALL, "Running") and len(vmis(cluster)) == len(ALL) + 2, 300)
     assert claims(cluster) == disks
     assert owners(cluster, "datavolume") == {name: ["VirtualMachine"] for name in WITH_DISKS}, "adopted"
     assert uuids(cluster) == guests
     assert revision(cluster) == revision_before
-
-
-def applied(cluster: Lab, backup: Path) -> bool:
-    """Whether all is applied as README.txt says; in the first seconds not every webhook of KubeVirt answers."""
-    objects = str(backup / "2-objects")
-    return cluster.succeeds("apply", "--server-side", "--force-conflicts", "--recursive", "-f", objects)

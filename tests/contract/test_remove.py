@@ -10,7 +10,7 @@ import json
 import threading
 import typing as t
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from tests.contract.conftest import World
 from tests.contract.test_lock import module_started
 from tests.contract.test_strategy import KINDS, crd, vm
 from tests.contract.test_workload_update import is_rolled_out
+from tests.support.beside import beside
 from tests.support.kubevirt import wait_until
 from tests.support.lab import Json, Result, mutating
 from tests.support.leftover_search import leftovers
@@ -107,12 +108,10 @@ def peopled(installed: World) -> Iterator[World]:
     )
 
 
-@contextmanager
-def virt_operator(world: World) -> Iterator[None]:
+def virt_operator(world: World) -> AbstractContextManager[None]:
     """It deletes what it made once the KubeVirt object is to go, and takes its finalizer away."""
-    done = threading.Event()
 
-    def work() -> None:
+    def work(done: threading.Event) -> None:
         while not done.wait(0.5):
             found = world.lab.kubectl("get", *KUBEVIRT, "-o", "json", "--ignore-not-found", check=False)
             if not found.strip() or "deletionTimestamp" not in json.loads(found)["metadata"]:
@@ -121,13 +120,7 @@ def virt_operator(world: World) -> Iterator[None]:
             world.patch(KUBEVIRT, {"metadata": {"finalizers": None}})
             return
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return beside(work)
 
 
 def remove(world: World, directory: Path, *, check: bool = False, **params: t.Any) -> Result:

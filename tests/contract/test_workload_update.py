@@ -10,7 +10,7 @@ import json
 import threading
 import typing as t
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -18,6 +18,7 @@ from tests.contract.conftest import FROM, HEALTHY, MIGRATIONS_CRD, TO, World
 from tests.contract.test_strategy import KINDS, crd, node, vm, vmi
 from tests.faults.played_vms import OLD, Vms
 from tests.faults.server import Server
+from tests.support.beside import beside
 from tests.support.lab import Json, Result, mutating
 from tests.support.virt_controller import VirtController, launcher_pod
 
@@ -99,24 +100,16 @@ def peopled(at_rest: World) -> Iterator[World]:
     at_rest.status(HEALTHY)
 
 
-@contextmanager
-def virt_controller(world: World) -> Iterator[None]:
+def virt_controller(world: World) -> AbstractContextManager[None]:
     """VMs are moved, and each edit of the KubeVirt object is taken in."""
-    done = threading.Event()
     controller = VirtController(Vms(Server(world.lab), "default"), NEW)
 
-    def work() -> None:
+    def work(done: threading.Event) -> None:
         while not done.wait(0.3):
             controller.step()
             world.status(HEALTHY)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return beside(work)
 
 
 def move(world: World, *, check: bool = False, **params: t.Any) -> Result:

@@ -22,6 +22,7 @@ from copy import deepcopy
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_MAP, AUTH_ARG_SPEC
 
+from ..knowledge.redaction import with_flags
 from .api import Api, Login
 from .certificates import why_no_ca, why_no_file, why_no_login
 from .clock import Clock
@@ -53,7 +54,6 @@ _OPTION_OF_HEADER = {
     "impersonate-group": "impersonate_groups",
 }
 _SECRET_NAMES = re.compile("token|password|secret|key-data")
-_FLAG = re.compile(r"-\S+")
 _SECRET_FLAG = re.compile(r"-[\w-]*(?:token|password|secret)=(?!true$|false$)(.+)")
 _VARIABLES = {
     option: tuple(dict.fromkeys((f"K8S_AUTH_{option.upper()}", f"K8S_AUTH_{client_name.upper()}")))
@@ -148,9 +148,8 @@ def _secrets(value: t.Any, name: str = "") -> t.Iterator[str]:
             # The command that renews a token gets its secrets as variables: name and value.
             yield from _secrets(child, "secret" if key == "value" else str(key))
     elif isinstance(value, list):
-        for child, before in zip(value, ["", *value], strict=False):
-            is_after_flag = isinstance(before, str) and _FLAG.fullmatch(before) and not str(child).startswith("-")
-            yield from _secrets(child, before if is_after_flag else name)
+        for child, flag in with_flags(value):
+            yield from _secrets(child, flag or name)
     elif isinstance(value, str):
         if value and _SECRET_NAMES.search(name):
             yield value

@@ -14,7 +14,7 @@ import contextlib
 import json
 import re
 import typing as t
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 REMOVED = "(removed)"
 
@@ -119,8 +119,15 @@ def _emptied(value: t.Any) -> t.Any:
 
 def _without_values_of_flags(words: list[t.Any]) -> list[t.Any]:
     """A command line in which what follows a flag such as ``--token`` is removed."""
-    follows = [isinstance(one, str) and bool(_FLAG.fullmatch(one)) and is_secret_name(one.lstrip("-")) for one in words]
     return [
-        REMOVED if after_flag and isinstance(word, str) and not word.startswith("-") else word
-        for word, after_flag in zip(words, [False, *follows], strict=False)
+        REMOVED if isinstance(word, str) and flag and is_secret_name(flag.lstrip("-")) else word
+        for word, flag in with_flags(words)
     ]
+
+
+def with_flags(words: Iterable[t.Any]) -> Iterator[tuple[t.Any, str]]:
+    """Each word of a command line, and the flag whose value it may be; empty where none stands in front of it."""
+    before = ""
+    for word in words:
+        yield word, "" if str(word).startswith("-") else before
+        before = word if isinstance(word, str) and _FLAG.fullmatch(word) else ""

@@ -47,6 +47,11 @@ def allowed(those: Iterable[Cure], repair: str) -> list[Cure]:
     return [one for one in those if one.level in levels]
 
 
+def lets_it_go_on(cure: Cure) -> bool:
+    """Whether virt-operator goes on afterwards with a deletion that has begun: then VMs are deleted with their disks."""
+    return cure.action in ("restore-operator", "delete-job")
+
+
 def cures(scene: Scene) -> list[Cure]:
     """What lets the deletion go on, in the order in which it must be done.
 
@@ -84,8 +89,8 @@ def blockage_findings(scene: Scene, repair: str = "report", *, takes_vms_first: 
         *about_crds(scene),
         *_about_what_is_unread(scene),
     ]
-    is_deleting = bool(scene.kubevirt and scene.kubevirt["metadata"].get("deletionTimestamp"))
-    found = [replace(one, fix=_VMS_FIRST + one.fix) if is_deleting and one.id in _KEEPS_VMS else one for one in found]
+    if scene.is_deleting:
+        found = [replace(one, fix=_VMS_FIRST + one.fix) if one.id in _KEEPS_VMS else one for one in found]
     return [
         replace(one, level="warning")
         if (one.object in mended and one.id not in _STAYS_A_BLOCKER) or (takes_vms_first and one.id in _KEEPS_VMS)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..knowledge.blockage_scene import Cure
 from ..knowledge.marks import MANAGED_BY
+from ..knowledge.stuck import lets_it_go_on
 from ..knowledge.user_kinds import REPLICA_SETS, VMIS, VMS
 from ..knowledge.versions import Version
 from .belongings import Belongings
@@ -123,11 +124,6 @@ def _back_up(seen: Seen, wish: Wish) -> Iterator[Step]:
 def takes_vms_first(seen: Seen, wish: Wish) -> bool:
     """Whether VMs are to be saved from a deletion that somebody has begun, before that goes on."""
     return seen.facts.state == "deleting" and wish.keep_disks and bool(seen.belongings.counted)
-
-
-def lets_it_go_on(cure: Cure) -> bool:
-    """Whether virt-operator goes on afterwards with a deletion that has begun: then VMs are deleted with their disks."""
-    return cure.action in ("restore-operator", "delete-job")
 
 
 def _wait_installed(seen: Seen) -> Iterator[Step]:

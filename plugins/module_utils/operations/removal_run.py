@@ -21,7 +21,7 @@ from ..cluster.watch import Picture
 from ..knowledge.blockage_scene import Scene
 from ..knowledge.conditions import State, state_of
 from ..knowledge.findings import Finding, blocking
-from ..knowledge.stuck import allowed, blockage_findings, cures
+from ..knowledge.stuck import allowed, blockage_findings, cures, lets_it_go_on
 from . import removal_findings
 from .backup import back_up
 from .belongings import Belongings, belongings_of, kubevirt_resources
@@ -31,7 +31,7 @@ from .disks import KeepDisks, Kept
 from .observe import observe
 from .outcome import Outcome, Report, listed, phase, told
 from .removal_facts import facts_of_the_rest
-from .removal_plan import Seen, Wish, diff_of, lets_it_go_on, repair_step, takes_vms_first
+from .removal_plan import Seen, Wish, diff_of, repair_step, takes_vms_first
 from .removal_wait import DeletionJudge, sources
 from .repair import Repair
 from .stopping import Stopped, what_stopped

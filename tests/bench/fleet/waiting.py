@@ -9,9 +9,11 @@ from __future__ import annotations
 import threading
 import typing as t
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.beside import beside
 
 PROC = Path("/proc")
 LOOK_EVERY = 10.0
@@ -33,12 +35,10 @@ class Look:
     mb: float
 
 
-@contextmanager
-def looking(wrapper: int, looks: list[Look]) -> Iterator[None]:
+def looking(wrapper: int, looks: list[Look]) -> AbstractContextManager[None]:
     """Look at ansible-playbook, the child of the wrapper, again and again, until the block ends."""
-    over = threading.Event()
 
-    def look() -> None:
+    def look(over: threading.Event) -> None:
         before: set[int] = set()
         while not over.wait(LOOK_EVERY):
             playbook = children(wrapper)
@@ -47,13 +47,7 @@ def looking(wrapper: int, looks: list[Look]) -> Iterator[None]:
             looks.append(Look(len(workers), len(workers & before), mb))
             before = workers
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return beside(look)
 
 
 def largest_batch(looks: Iterable[Look]) -> Look:
