@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tests.support.lab import ROOT
@@ -38,9 +38,9 @@ class Block:
     text: str
 
 
-def blocks(language: str) -> Iterator[Block]:
+def blocks(language: str, pages: Mapping[str, str] = PAGES) -> Iterator[Block]:
     """All blocks of a language; "" stands for those without one, which show output."""
-    for page, text in sorted(PAGES.items()):
+    for page, text in sorted(pages.items()):
         for match in _BLOCK.finditer(text):
             if match["language"] == language:
                 dedented = re.sub(rf"^{match['indent']}", "", match["text"], flags=re.MULTILINE)
@@ -60,8 +60,8 @@ def spans(text: str) -> list[str]:
 def commands(program: str) -> Iterator[tuple[str, str]]:
     """Every command of that program, in a block or in the prose, with its page; lines that are continued as one."""
     for page, text in sorted(PAGES.items()):
-        shell = [block.text for block in blocks("sh") if block.page == page]
-        lines = [line for block in shell for line in re.sub(r"\\\n\s*", "", block).splitlines()]
+        shell = blocks("sh", {page: text})
+        lines = [line for block in shell for line in re.sub(r"\\\n\s*", "", block.text).splitlines()]
         for command in (*lines, *spans(text)):
             yield from (
                 (page, part.strip()) for part in command.split(" && ") if part.strip().startswith(f"{program} ")

@@ -147,7 +147,7 @@ def test_the_readme_has_a_command_for_each_playbook() -> None:
 def test_every_target_of_make_is_there(page: str) -> None:
     lines = [
         *spans(PAGES[page]),
-        *(line for block in blocks("sh") if block.page == page for line in block.text.splitlines()),
+        *(line for block in blocks("sh", {page: PAGES[page]}) for line in block.text.splitlines()),
     ]
     targets = {match[1] for line in lines if (match := re.match(r"make ([a-z-]+)", line))}
     assert targets <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
