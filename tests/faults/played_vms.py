@@ -43,21 +43,22 @@ class Vms:
         self._uids: dict[str, str] = {}
 
     def put(self, count: int, disks: int = 0) -> None:
-        """So many VMs, on two nodes and old launchers, the first of them with a disk, and nothing of those that were there.
-
-        A disk that is there already stays, and gets its VM as its owner.
-        """
+        """So many VMs, on two nodes and old launchers, the first of them with a disk, and nothing of those that were there."""
         for vm in self.objects_of(VMS):
             if vm["metadata"].pop("finalizers", None):
                 self.save(VMS, vm)
         for kind in (MIGRATIONS, PODS, VMIS, VMS):
             self._server.send("DELETE", f"{self._collection(kind)}?gracePeriodSeconds=0")
+        for name in self.disks_as_they_are():
+            # Nobody plays the controller that takes a claim's protection away.
+            self._server.send("PATCH", f"{self._claims}/{name}", {"metadata": {"finalizers": None}}, MERGE)
+            self._server.send("DELETE", f"{self._claims}/{name}")
         for number in range(count):
             name, node = f"vm-{number}", NODES[number % 2]
             disk = f"disk-{number}" if number < disks else ""
             vm = self.add(VMS, _machine(name, disk))
             if disk:
-                self._uids[disk] = self._give(disk, vm)
+                self._uids[disk] = self._add_disk(disk, vm)
             vmi = self.add(VMIS, running_vmi(self._namespace, name, node, OLD, outdated=True))
             self.add(PODS, launcher_pod(f"virt-launcher-{name}", vmi, OLD, node))
 
@@ -88,19 +89,15 @@ class Vms:
             if (name := claim["metadata"]["name"])
         }
 
-    def _give(self, disk: str, vm: Json) -> str:
-        """The UID of a disk, which is this VM's now."""
+    def _add_disk(self, disk: str, vm: Json) -> str:
+        """The UID of a new disk of this VM."""
         owner = {key: vm[key] for key in ("apiVersion", "kind")} | {key: vm["metadata"][key] for key in ("name", "uid")}
         metadata = {"name": disk, "ownerReferences": [{**owner, "controller": True}]}
-        path = f"{self._claims}/{disk}"
-        if self._server.get(path) is None:
-            size = {"resources": {"requests": {"storage": "1Gi"}}}
-            self._server.send(
-                "POST", self._claims, {"metadata": {"name": disk}, "spec": {"accessModes": ["ReadWriteOnce"], **size}}
-            )
-        claim = self._server.send("PATCH", path, {"metadata": metadata}, MERGE)
-        assert claim
-        return str(claim["metadata"]["uid"])
+        size = {"resources": {"requests": {"storage": "1Gi"}}}
+        claim = {"metadata": metadata, "spec": {"accessModes": ["ReadWriteOnce"], **size}}
+        stored = self._server.send("POST", self._claims, claim)
+        assert stored
+        return str(stored["metadata"]["uid"])
 
     # The store
 
