@@ -33,8 +33,8 @@ def the_risk(monkeypatch: pytest.MonkeyPatch) -> Risk:
     entry = eval(f"{{{example('python', 'Kind(')}}}", {"Kind": Kind})
     for id, kind in entry.items():
         monkeypatch.setitem(CATALOGUE, id, kind)
-    risks: tuple[Risk, ...] = eval(f"({example('python', '_risk(')})", {"_risk": known_risks._risk})
-    return risks[0]
+    risk: Risk = eval(example("python", "_risk("), {"_risk": known_risks._risk})
+    return risk
 
 
 def test_the_example_of_a_risk(monkeypatch: pytest.MonkeyPatch) -> None:
