@@ -38,7 +38,7 @@ lab-test: ## Contract and lab tests only; ARGS="-k name" picks some (root on Lin
 molecule: ## The molecule scenarios on the lab (root on Linux, Go)
 	@tools/molecule.sh $(ARGS)
 
-bench: ## Measure what an upgrade costs, in some 12 minutes (root on Linux, Go); ARGS=--save puts the table into docs/benchmarks.md
+bench: ## Measure what an upgrade costs, in some 20 minutes (root on Linux, Go); ARGS=--save puts the table into docs/benchmarks.md
 	@tools/bench.sh $(ARGS)
 
 bench-fleet: ## Measure what 200 simulated clusters in one run cost, in some 40 minutes (root on Linux, Go); ARGS=--save as above
