@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from tests.support.install import install_operator
+from tests.support.kubevirt import FROM, TO
 from tests.support.lab import Json, Lab, lab, worker_name
 
-FROM, TO = "v1.7.0", "v1.8.4"
 NAME = worker_name("contract")
 TOUCHABLE = (
     *("deployments", "crds", "clusterroles", "clusterrolebindings", "roles", "rolebindings"),

@@ -127,6 +127,7 @@ def test_an_upgrade_that_stops_on_its_way(broken: World, tmp_path: Path) -> None
 
 
 def test_a_run_that_changed_nothing_and_stops_says_so(broken: World) -> None:
+    broken.upgrade(wait=False)
     result = broken.upgrade(wait_timeout=3)
     assert "Nothing was changed." in result.message
     assert (result.data["changed"], result.data["bundle"]) == (False, "")

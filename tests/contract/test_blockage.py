@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import time
 import typing as t
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -31,10 +30,9 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.repa
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.stopping import Stopped
 
 from tests.contract.conftest import FROM, TO, World
+from tests.support.kubevirt import KUBEVIRT, OPERATOR, wait_until
 from tests.support.lab import Json
 
-KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
-OPERATOR = ("deployment", "virt-operator", "-n", "kubevirt")
 VALIDATOR = "virt-operator-validator"
 VMS = "virtualmachines.kubevirt.io"
 VM_ITSELF = (VMS, "one", "-n", "default")
@@ -140,11 +138,8 @@ class Removal:
     def exists(self, *what: str) -> bool:
         return self.lab.succeeds("get", *what)
 
-    def until(self, happens: Callable[[], bool], seconds: float = 90) -> None:
-        deadline = time.monotonic() + seconds
-        while not happens():
-            assert time.monotonic() < deadline, f"not so after {seconds} s"
-            time.sleep(1)
+    def until(self, happens: Callable[[], bool]) -> None:
+        wait_until(happens, 90)
 
 
 @pytest.fixture

@@ -65,11 +65,8 @@ def _assert_as_in_the_manifest(world: World) -> None:
             assert live["spec"]["versions"] == desired["spec"]["versions"], name
         if desired["kind"] == "Deployment":
             assert _environment(live) == _environment(desired), name
-        if desired["kind"] != "Namespace":
-            assert live["metadata"].get("labels") == desired["metadata"].get("labels"), name
-            assert "kubectl.kubernetes.io/last-applied-configuration" not in live["metadata"].get("annotations", {}), (
-                name
-            )
+        assert live["metadata"].get("labels") == desired["metadata"].get("labels"), name
+        assert "kubectl.kubernetes.io/last-applied-configuration" not in live["metadata"].get("annotations", {}), name
 
 
 def _environment(deployment: Json) -> dict[str, str | None]:

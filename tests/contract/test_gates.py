@@ -12,6 +12,7 @@ import pytest
 
 from tests.contract.conftest import World
 from tests.contract.test_refusals import refused, untouched
+from tests.support.kubevirt import KUBEVIRT
 from tests.support.lab import Json, Result
 
 NAMESPACE = "backups"
@@ -164,7 +165,6 @@ RISK = """\
   fix: Take it away first.
   when: contains(kubevirt.feature_gates, 'OurOwn') && counts.vms == `0`
 """
-KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from tests.contract.conftest import FROM, HEALTHY, TO, World
-from tests.contract.test_refusals import KUBEVIRT, OPERATOR, refused, untouched
+from tests.contract.test_refusals import refused, untouched
+from tests.support.kubevirt import KUBEVIRT, OPERATOR
 from tests.support.lab import Json, mutating
 
 MISSING = "upgrade.missing-permissions"

@@ -22,7 +22,6 @@ from tests.contract.test_image_tag import MISSING
 from tests.contract.test_strategy import KINDS, node
 from tests.contract.test_strategy import crd as kind_of_vms
 from tests.contract.test_sweep import crd, made
-from tests.contract.test_workload_update import KUBEVIRT
 from tests.faults.played import Played
 from tests.faults.played_operator import LAUNCHER, PODS, Operator
 from tests.faults.played_vms import NODES, Vms
@@ -30,6 +29,7 @@ from tests.faults.server import MERGE, Server
 from tests.rbac.page import ACCOUNT
 from tests.rbac.roles import GRANTING
 from tests.support.accounts import account, permissions_of
+from tests.support.kubevirt import KUBEVIRT
 from tests.support.lab import Json
 from tests.support.virt_controller import VirtController
 

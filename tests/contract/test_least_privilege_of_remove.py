@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.contract.conftest import FROM, MIGRATIONS_CRD, World
-from tests.contract.test_least_privilege import GRANTED, KUBEVIRT, LATER, played
+from tests.contract.test_least_privilege import GRANTED, LATER, played
 from tests.contract.test_remove import claim
 from tests.contract.test_strategy import KINDS, node
 from tests.contract.test_strategy import crd as kind_of_vms
@@ -29,6 +29,7 @@ from tests.faults.played_operator import Operator
 from tests.faults.server import MERGE, Server
 from tests.rbac.page import ACCOUNT
 from tests.support.accounts import Account, account
+from tests.support.kubevirt import KUBEVIRT
 from tests.support.lab import Json, Result
 
 VMS = "/apis/kubevirt.io/v1/namespaces/default/virtualmachines"

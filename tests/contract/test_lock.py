@@ -17,9 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.leases import SECONDS
 
 from tests.contract.conftest import TO, World
 from tests.contract.test_both_paths import children
+from tests.contract.test_refusals import left_behind
 from tests.support.kubevirt import wait_until
 from tests.support.lab import COLLECTIONS, ROOT, Json, clean_environment
 from tests.support.play import HERE, Play
@@ -72,7 +74,7 @@ def test_the_second_of_two_runs_says_who_holds_the_cluster(migrating: World) -> 
     assert f"pid {first.pid}, since " in held["cause"]
     assert "[cluster.held]" in second.message and "Nothing was changed." in second.message
     assert (second.data["changed"], second.data["diff"], second.data["actions"]) == (False, [], [])
-    assert second.data["elapsed"] < 25, "told as soon as its heartbeat is seen"
+    assert second.data["elapsed"] < SECONDS, "told as soon as its heartbeat is seen, and not when its time is over"
     assert migrating.fingerprint() == before
 
 
@@ -129,7 +131,7 @@ def test_what_a_killed_run_left_is_taken_over(migrating: World) -> None:
     taken = after.finding("cluster.taken-over")
     assert f"pid {process.pid}" in taken["cause"]
     assert "[workloads.migrations-in-flight]" in after.message, "it went on"
-    assert 28 < after.data["elapsed"] < 50
+    assert after.data["elapsed"] >= SECONDS
     assert not is_locked(migrating), "gone after a run that failed"
 
 
@@ -151,15 +153,14 @@ def test_a_user_who_may_not_hold_a_lease(world: World) -> None:
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "no-leases"},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "jo"}],
     }
-    world.lab.apply(role, binding)
-    before = world.fingerprint()
-    stopped = world.upgrade(impersonate_user="jo")
+    with left_behind(world, role, binding):
+        before = world.fingerprint()
+        stopped = world.upgrade(impersonate_user="jo")
+        assert world.fingerprint() == before
     assert stopped.code != 0
     assert "create, get, update and delete leases.coordination.k8s.io in the namespace kubevirt" in stopped.message
     assert 'User "jo" cannot create resource "leases"' in stopped.message
     assert "Nothing was changed." in stopped.message
-    assert world.fingerprint() == before
-    world.lab.kubectl("delete", "clusterrolebinding,clusterrole", "no-leases")
 
 
 def test_a_run_with_nothing_to_do_or_in_check_mode_takes_no_lock_and_one_that_is_done_has_none(world: World) -> None:

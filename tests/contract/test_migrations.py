@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 from tests.contract.conftest import HEALTHY, World
+from tests.support.kubevirt import KUBEVIRT
 from tests.support.lab import mutating
-
-KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
 
 
 def test_an_upgrade_waits_for_them_and_refuses_when_they_do_not_end(migrating: World) -> None:

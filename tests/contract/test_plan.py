@@ -86,24 +86,6 @@ def test_every_manifest_of_the_path_is_read_before_the_first_write(world: World,
         )
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"version": NEXT, "releases": RELEASES}, "is one manifest, and there are several hops"),
-        ({"version": "v1.10.0"}, "[version.unavailable]"),
-        ({"version": "v1.84"}, "version: 'v1.84' is not a KubeVirt version"),
-        ({"version": "v1.6.6"}, "[version.downgrade]"),
-        ({"path": ["v1.8.4", "v1.8.3"], "version": "v1.8.3"}, "path: The path goes from v1.8.4 to v1.8.3"),
-        ({"path": ["v1.8.3"], "version": "v1.8.4"}, "path: it ends at v1.8.3, and version is v1.8.4"),
-        ({"releases": "add: [1.8]\n"}, "releases: the given text, line 1: expected"),
-        ({"releases": "/does/not/exist.yml"}, "releases: the file /does/not/exist.yml cannot be read"),
-    ],
-)
-def test_bad_input(world: World, options: dict[str, object], words: str) -> None:
-    with untouched(world):
-        refused(world.upgrade(**options), words)
-
-
 def test_a_mirror_without_a_minor_in_between(world: World, folder: Path) -> None:
     with untouched(world):
         refused(

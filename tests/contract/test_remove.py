@@ -21,11 +21,10 @@ from tests.contract.test_lock import module_started
 from tests.contract.test_strategy import KINDS, crd, vm
 from tests.contract.test_workload_update import is_rolled_out
 from tests.support.beside import beside
-from tests.support.kubevirt import wait_until
+from tests.support.kubevirt import KUBEVIRT, wait_until
 from tests.support.lab import Json, Result, mutating
 from tests.support.leftover_search import leftovers
 
-KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
 FINALIZER = "foregroundDeleteKubeVirt"
 MADE_BY_VIRT_OPERATOR = {"app.kubernetes.io/managed-by": "virt-operator"}
 SELECTOR = "app.kubernetes.io/managed-by=virt-operator"

@@ -13,9 +13,9 @@ import pytest
 
 from tests.contract.conftest import HEALTHY, MIGRATIONS_CRD, World
 from tests.contract.test_refusals import untouched
+from tests.support.kubevirt import KUBEVIRT
 from tests.support.lab import Json, Result, mutating
 
-KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
 PLAN = ("changed", "diff", "actions", "strategy", "strategy_before", "from_version", "to_version")
 # virt-operator makes these CRDs too, and of their schemas nothing counts here.
 KINDS = {"VirtualMachine": "virtualmachines", "VirtualMachineInstance": "virtualmachineinstances"}

@@ -19,12 +19,12 @@ from tests.contract.test_strategy import KINDS, crd, node, vm, vmi
 from tests.faults.played_vms import OLD, Vms
 from tests.faults.server import Server
 from tests.support.beside import beside
+from tests.support.kubevirt import KUBEVIRT
 from tests.support.lab import Json, Result, mutating
 from tests.support.virt_controller import VirtController, launcher_pod
+from tests.support.vms import HELD
 
-KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
 NEW = f"quay.io/kubevirt/virt-launcher:{FROM}"
-HELD = "lifecycle.kubevirt.io/held-workload-update-methods"
 COUNTS = {
     "Deployment": ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"),
     "DaemonSet": ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberReady"),

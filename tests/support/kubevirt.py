@@ -18,8 +18,6 @@ from tests.support.lab import Lab, lab
 FROM, TO = "v1.7.0", "v1.8.4"
 KUBEVIRT = ("kubevirt", "kubevirt", "-n", "kubevirt")
 OPERATOR = ("deployment", "virt-operator", "-n", "kubevirt")
-
-
 LIVE_MIGRATE = {"workloadUpdateMethods": ["LiveMigrate"]}
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.kubevirt import FROM, TO
 from tests.support.lab import COLLECTIONS, ROOT, Json, playbook_environment
 
 STANDS_IN = ("kubevirt_info", "kubevirt_remove", "kubevirt_upgrade", "kubevirt_workload_update")
-FROM, TO = "v1.7.0", "v1.8.4"
 
 
 @dataclass(frozen=True)
