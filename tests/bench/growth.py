@@ -22,10 +22,10 @@ from kubernetes import client, config
 
 from tests.bench.measured import Usage, measured, usage_in
 from tests.bench.request_count import goal as goal_of_requests
-from tests.bench.runs import FOLDER, lab_up, play, say
+from tests.bench.runs import FOLDER, play, say
 from tests.bench.table import Figure, markdown, worded
 from tests.contract.conftest import FROM, TO, World
-from tests.support.lab import COLLECTIONS, ROOT, Json, Lab, playbook_environment
+from tests.support.lab import COLLECTIONS, ROOT, Json, Lab, lab_up, playbook_environment
 
 SIZES = (50, 500, 5000)
 VMIS_PER_MIGRATION = 10
@@ -78,6 +78,7 @@ def without_history(seen: Json) -> Json:
 
 def growth(models: Models) -> list[Growth]:
     """One lab that gets more and more VMs."""
+    say("Starting the lab bench-scale.")
     with lab_up("bench-scale", "--api-only") as running:
         world = World(running)
         world.install()

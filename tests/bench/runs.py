@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.bench.measured import Usage, measured, usage_in
 from tests.bench.watcher import Event, events_in, watching
 from tests.support.kubevirt import FROM, TO, assert_arrived
-from tests.support.lab import ROOT, Json, Lab, lab, playbook_environment
+from tests.support.lab import ROOT, Json, Lab, lab, lab_up, playbook_environment
 
 FOLDER = ROOT / "build" / "bench"
 VMS = 5
@@ -64,19 +64,9 @@ def say(words: str) -> None:
 
 
 @contextmanager
-def lab_up(name: str, *arguments: str) -> Iterator[Lab]:
-    """A lab that goes away at the end, whatever comes."""
-    say(f"Starting the lab {name}.")
-    try:
-        lab("up", "--name", name, *arguments)
-        yield Lab.of(name)
-    finally:
-        lab("down", "--name", name)
-
-
-@contextmanager
 def lab_with_kubevirt(name: str) -> Iterator[Lab]:
     """A lab from which upgrades begin: the old release, and VMs."""
+    say(f"Starting the lab {name}.")
     with lab_up(name) as running:
         say(f"Installing KubeVirt {FROM} with {VMS} VMs.")
         lab("kubevirt", "install", FROM, "--how", TOOK_OVER_FROM, "--name", name)

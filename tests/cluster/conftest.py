@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lab import Lab, lab, worker_name
+from tests.support.lab import Lab, lab_up, worker_name
 
 NAME = worker_name("cases")
 
@@ -18,6 +18,5 @@ NAME = worker_name("cases")
 @pytest.fixture
 def running() -> Iterator[Lab]:
     """A lab without KubeVirt, one for each test: some minutes of a test are spent on waiting, so several run at once."""
-    lab("up", "--name", NAME)
-    yield Lab.of(NAME)
-    lab("down", "--name", NAME)
+    with lab_up(NAME) as running:
+        yield running

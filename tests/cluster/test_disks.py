@@ -27,7 +27,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.disk
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import cluster_of, observe
 
 from tests.support.kubevirt import TO, wait_until
-from tests.support.lab import ROOT, Json, Lab, lab, worker_name
+from tests.support.lab import ROOT, Json, Lab, lab, lab_up, worker_name
 from tests.support.removal import restored
 
 NAME = worker_name("disks")
@@ -60,16 +60,14 @@ class Resource:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Lab]:
     """A lab with KubeVirt and VMs: with DataVolumes, of an instance type, of a pool, of a replica set, of nobody."""
-    lab("up", "--name", NAME, "--release", TO)
-    lab("cdi", "--name", NAME)
-    lab("kubevirt", "install", TO, "--name", NAME)
-    running = Lab.of(NAME)
-    lab("vm", "create", "2", "--disk", "data-volume", "--name", NAME)
-    lab("vm", "create", "1", "--standalone", "--kind", "not-migratable", "--name", NAME)
-    running.apply(instance_type(), vm_of_an_instance_type(), pool(), replica_set())
-    wait_until(lambda: phases(running) == dict.fromkeys(ALL, "Running") and len(vmis(running)) == len(ALL) + 2, 300)
-    yield running
-    lab("down", "--name", NAME)
+    with lab_up(NAME, "--release", TO) as running:
+        lab("cdi", "--name", NAME)
+        lab("kubevirt", "install", TO, "--name", NAME)
+        lab("vm", "create", "2", "--disk", "data-volume", "--name", NAME)
+        lab("vm", "create", "1", "--standalone", "--kind", "not-migratable", "--name", NAME)
+        running.apply(instance_type(), vm_of_an_instance_type(), pool(), replica_set())
+        wait_until(lambda: phases(running) == dict.fromkeys(ALL, "Running") and len(vmis(running)) == len(ALL) + 2, 300)
+        yield running
 
 
 def template() -> Json:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.kubevirt import FROM, TO, wait_until
-from tests.support.lab import Lab, lab, worker_name
+from tests.support.lab import Lab, lab, lab_up, worker_name
 from tests.support.vms import (
     evictions,
     have_no_pod,
@@ -58,10 +58,9 @@ ACCEPTED = ["workloads.evict-destroys-vmi", "workloads.evict-leaves-vm-down"]
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Lab]:
     """A lab with KubeVirt of the release before."""
-    lab("up", "--name", NAME)
-    lab("kubevirt", "install", FROM, "--name", NAME)
-    yield Lab.of(NAME)
-    lab("down", "--name", NAME)
+    with lab_up(NAME) as running:
+        lab("kubevirt", "install", FROM, "--name", NAME)
+        yield running
 
 
 def create_everyone(cluster: Lab) -> None:

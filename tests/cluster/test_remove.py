@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.install import install_sparingly
 from tests.support.kubevirt import FROM, KUBEVIRT, TO, wait_until
-from tests.support.lab import Json, Lab, Result, lab, mutating, worker_name
+from tests.support.lab import Json, Lab, Result, lab, lab_up, mutating, worker_name
 from tests.support.removal import Removal, phrase_of, restored, traces
 
 pytestmark = pytest.mark.full
@@ -29,11 +29,10 @@ VMS = ("vm-1", "vm-2")
 def removal(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Removal]:
     """Of a KubeVirt without VMs."""
     release: str = request.param
-    lab("up", "--name", NAME, "--release", release)
-    lab("cdi", "--name", NAME)
-    install_sparingly(Lab.of(NAME), release)
-    yield Removal(Lab.of(NAME), tmp_path_factory.mktemp("backups"), release)
-    lab("down", "--name", NAME)
+    with lab_up(NAME, "--release", release) as running:
+        lab("cdi", "--name", NAME)
+        install_sparingly(running, release)
+        yield Removal(running, tmp_path_factory.mktemp("backups"), release)
 
 
 def claims(cluster: Lab) -> dict[str, tuple[str, str]]:

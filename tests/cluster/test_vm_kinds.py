@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from tests.support.kubevirt import FROM, KUBEVIRT, wait_until
-from tests.support.lab import ROOT, Json, Lab, lab, worker_name
+from tests.support.lab import ROOT, Json, Lab, lab, lab_up, worker_name
 
 NAME = worker_name("vm-kinds")
 NO_LIMITS = {"parallelMigrationsPerCluster": 50, "parallelOutboundMigrationsPerNode": 50}
@@ -57,14 +57,12 @@ ENDED_WHEN_EVICTED = ["manual-1", "once-1", "rerun-1", "standalone-1"]
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Lab]:
     """A lab with KubeVirt 1.7.0 and the mixed set of VMs, without limits on how many migrations run at once."""
-    lab("up", "--name", NAME, "--release", FROM)
-    lab("kubevirt", "install", FROM, "--name", NAME)
-    running = Lab.of(NAME)
-    patch = json.dumps({"spec": {"configuration": {"migrations": NO_LIMITS}}})
-    running.kubectl("patch", *KUBEVIRT, "--type=merge", "-p", patch)
-    assert sorted(lab("vm", "create-mixed", "--name", NAME).split()) == EVERYONE
-    yield running
-    lab("down", "--name", NAME)
+    with lab_up(NAME, "--release", FROM) as running:
+        lab("kubevirt", "install", FROM, "--name", NAME)
+        patch = json.dumps({"spec": {"configuration": {"migrations": NO_LIMITS}}})
+        running.kubectl("patch", *KUBEVIRT, "--type=merge", "-p", patch)
+        assert sorted(lab("vm", "create-mixed", "--name", NAME).split()) == EVERYONE
+        yield running
 
 
 @pytest.fixture(scope="module")

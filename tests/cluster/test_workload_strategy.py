@@ -24,6 +24,7 @@ from tests.support.lab import (
     Lab,
     Result,
     lab,
+    lab_up,
     mutating,
     playbook_environment,
     worker_name,
@@ -62,13 +63,11 @@ BATCH, INTERVAL = 4, 15
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Lab]:
     """A lab with KubeVirt and eleven VMs on launchers of the release before."""
-    lab("up", "--name", NAME, "--release", TO)
-    lab("kubevirt", "install", TO, "--name", NAME)
-    running = Lab.of(NAME)
-    create_mixed(running, LEFT_OUT)
-    make_old(running, EVERYONE)
-    yield running
-    lab("down", "--name", NAME)
+    with lab_up(NAME, "--release", TO) as running:
+        lab("kubevirt", "install", TO, "--name", NAME)
+        create_mixed(running, LEFT_OUT)
+        make_old(running, EVERYONE)
+        yield running
 
 
 @pytest.fixture(scope="module")

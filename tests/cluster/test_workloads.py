@@ -16,7 +16,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from tests.support.kubevirt import FROM, KUBEVIRT, TO, wait_until
-from tests.support.lab import Lab, Result, lab, mutating, worker_name
+from tests.support.lab import Lab, Result, lab, lab_up, mutating, worker_name
 from tests.support.vms import (
     MARK,
     OURS,
@@ -51,23 +51,21 @@ LAST, LATER, FAILS_ONCE = "vm-4", "vm-3", "vm-2"
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Lab]:
     """A lab with KubeVirt and eighteen VMs, all on launchers that the control plane has left behind."""
-    lab("up", "--name", NAME)
-    running = Lab.of(NAME)
-    lab("kubevirt", "install", FROM, "--name", NAME)
-    create_mixed(running, LEFT_OUT, plain=4)
-    lab("vm", "create", "1", "--vcpus", "2", "--cpu-model", "Haswell", "--guest-agent", "--name", NAME)
-    running.kubectl(
-        "patch", *KUBEVIRT, "--type=merge", "-p", '{"spec": {"workloadUpdateStrategy": {"batchEvictionSize": 7}}}'
-    )
-    wait_until(lambda: running.module("kubevirt_info", {}).data["state"] == "healthy", 180)
-    upgraded = running.module("kubevirt_upgrade", {"version": TO, "manifest": lab("manifest", TO)})
-    assert upgraded.code == 0, upgraded.message
-    assert {vm.launcher for vm in vms(running).values()} == {FROM}
-    assert {*vms(running)} == MIGRATABLE | NOT_MIGRATABLE
-    wait_until(lambda: all(vm.is_outdated for vm in vms(running).values()), 120)
-    running.kubectl("label", "vmi", "slow-1", "lab/migration-seconds=15")
-    yield running
-    lab("down", "--name", NAME)
+    with lab_up(NAME) as running:
+        lab("kubevirt", "install", FROM, "--name", NAME)
+        create_mixed(running, LEFT_OUT, plain=4)
+        lab("vm", "create", "1", "--vcpus", "2", "--cpu-model", "Haswell", "--guest-agent", "--name", NAME)
+        running.kubectl(
+            "patch", *KUBEVIRT, "--type=merge", "-p", '{"spec": {"workloadUpdateStrategy": {"batchEvictionSize": 7}}}'
+        )
+        wait_until(lambda: running.module("kubevirt_info", {}).data["state"] == "healthy", 180)
+        upgraded = running.module("kubevirt_upgrade", {"version": TO, "manifest": lab("manifest", TO)})
+        assert upgraded.code == 0, upgraded.message
+        assert {vm.launcher for vm in vms(running).values()} == {FROM}
+        assert {*vms(running)} == MIGRATABLE | NOT_MIGRATABLE
+        wait_until(lambda: all(vm.is_outdated for vm in vms(running).values()), 120)
+        running.kubectl("label", "vmi", "slow-1", "lab/migration-seconds=15")
+        yield running
 
 
 @pytest.fixture(scope="module")

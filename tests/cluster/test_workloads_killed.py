@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.killing import kill_when
 from tests.support.kubevirt import FROM, TO, wait_until
-from tests.support.lab import Lab, lab, worker_name
+from tests.support.lab import Lab, lab, lab_up, worker_name
 from tests.support.vms import (
     forget_migrations,
     is_held,
@@ -44,12 +44,11 @@ ASKED: dict[str, t.Any] = {
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Lab]:
     """A lab with KubeVirt and eight VMs of two classes, whose migrations take long enough to be killed in."""
-    lab("up", "--name", NAME)
-    lab("kubevirt", "install", FROM, "--name", NAME)
-    lab("vm", "create", "6", "--migration-seconds", "6", "--name", NAME)
-    lab("vm", "create", "2", "--migration-seconds", "6", "--cpu-model", "Haswell", "--name", NAME)
-    yield Lab.of(NAME)
-    lab("down", "--name", NAME)
+    with lab_up(NAME) as running:
+        lab("kubevirt", "install", FROM, "--name", NAME)
+        lab("vm", "create", "6", "--migration-seconds", "6", "--name", NAME)
+        lab("vm", "create", "2", "--migration-seconds", "6", "--cpu-model", "Haswell", "--name", NAME)
+        yield running
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import yaml
 
 from tests.support.install import install_operator
 from tests.support.kubevirt import FROM, TO
-from tests.support.lab import Json, Lab, lab, worker_name
+from tests.support.lab import Json, Lab, lab, lab_up, worker_name
 
 NAME = worker_name("contract")
 TOUCHABLE = (
@@ -136,9 +136,8 @@ class World:
 
 @pytest.fixture(scope="session")
 def api_lab() -> Iterator[Lab]:
-    lab("up", "--name", NAME, "--api-only")
-    yield Lab.of(NAME)
-    lab("down", "--name", NAME)
+    with lab_up(NAME, "--api-only") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

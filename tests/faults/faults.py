@@ -22,7 +22,6 @@ OTHER_VMS = r"remove\.confirmation-differs"
 DENIED = r"403|Forbidden|not allowed"
 CHANGED = r"409|changes faster|Conflict|changed"
 WEBHOOK = r"webhook"
-STALLED = r"upgrade\.stalled|upgrade\.timeout|kubevirt\.unhealthy|migrations-in-flight|lock"
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,7 @@ class Fault:
     """A fault.
 
     Attributes:
-        name: As the proxy knows it.
-        what: What the client sees.
+        name: As the proxy knows it, and docs/fault-matrix.md tells of it.
         sorts: The sorts of phases where it makes sense.
         times: For how many requests it is there when it passes; 0 where it only makes sense as a lasting one.
         lasts: What it hits when it lasts: nothing but its phase, everything from then on, or it never lasts.
@@ -41,7 +39,6 @@ class Fault:
     """
 
     name: str
-    what: str
     sorts: tuple[str, ...]
     times: int = 0
     lasts: t.Literal["", "phase", "everything"] = ""
@@ -51,40 +48,20 @@ class Fault:
 
 
 FAULTS = (
-    Fault("429", "too many requests, Retry-After: 1", ANY, 2),
-    Fault("500", "an internal error; nothing was done", ANY, 2, writes_say=UNAVAILABLE),
-    Fault(
-        "503", "unavailable; nothing was done", ANY, 2, "everything", writes_say=UNAVAILABLE, lasting_says=UNAVAILABLE
-    ),
-    Fault(
-        "reset before",
-        "the connection is cut before the server has the request",
-        ANY,
-        1,
-        "everything",
-        "",
-        SILENT,
-        SILENT,
-    ),
-    Fault("reset after", "the connection is cut when the server has done it", ANY, 1, "", "", SILENT, SILENT),
-    Fault("slow", "answers after 6 s", ANY, 2),
-    Fault("hang", "never answers", ANY, 1, "everything", "", SILENT, SILENT),
-    Fault(
-        "truncated",
-        "half of the answer, then the connection is cut",
-        (READ, REHEARSAL, WRITE),
-        1,
-        "",
-        "",
-        SILENT,
-        SILENT,
-    ),
-    Fault("401", "the login is not known", ANY, 2, "everything", "", LOGIN, LOGIN),
-    Fault("403", "the user may not", ANY, 0, "phase", lasting_says=DENIED),
-    Fault("409", "somebody else changed the object", (WRITE,), 1, "phase", "", CHANGED, rf"{CHANGED}|lock-lost"),
-    Fault("stale", "an older answer to the same question", (READ,), 2, reads_say=OTHER_VMS),
-    Fault("watch closed", "ends at once, without an event", (WATCH,), 3, "phase"),
-    Fault("410", "the watch's resourceVersion is too old", (WATCH,), 3, "phase"),
-    Fault("webhook", "failed calling webhook, x509", ("admitted",), 2, "phase", "", WEBHOOK, WEBHOOK),
+    Fault("429", ANY, 2),
+    Fault("500", ANY, 2, writes_say=UNAVAILABLE),
+    Fault("503", ANY, 2, "everything", writes_say=UNAVAILABLE, lasting_says=UNAVAILABLE),
+    Fault("reset before", ANY, 1, "everything", writes_say=SILENT, lasting_says=SILENT),
+    Fault("reset after", ANY, 1, writes_say=SILENT, lasting_says=SILENT),
+    Fault("slow", ANY, 2),
+    Fault("hang", ANY, 1, "everything", writes_say=SILENT, lasting_says=SILENT),
+    Fault("truncated", (READ, REHEARSAL, WRITE), 1, writes_say=SILENT, lasting_says=SILENT),
+    Fault("401", ANY, 2, "everything", writes_say=LOGIN, lasting_says=LOGIN),
+    Fault("403", ANY, 0, "phase", lasting_says=DENIED),
+    Fault("409", (WRITE,), 1, "phase", writes_say=CHANGED, lasting_says=rf"{CHANGED}|lock-lost"),
+    Fault("stale", (READ,), 2, reads_say=OTHER_VMS),
+    Fault("watch closed", (WATCH,), 3, "phase"),
+    Fault("410", (WATCH,), 3, "phase"),
+    Fault("webhook", ("admitted",), 2, "phase", writes_say=WEBHOOK, lasting_says=WEBHOOK),
 )
 BY_NAME = {fault.name: fault for fault in FAULTS}

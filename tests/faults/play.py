@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from tests.faults.matrix import Cell, Kill
 from tests.faults.scenarios import Scenario
 from tests.faults.stage import Stage, differences
-from tests.support.lab import Json, Result
+from tests.support.lab import Json, Result, lab_up
 
 BOUND = 480.0
 """Seconds after which a run counts as hanging. Reads are repeated for 120 s, and a request may take 60 s."""
@@ -207,8 +207,7 @@ def play_all(work: Sequence[Cell | Kill], name: str, stages: int, done: Callable
 def _play_some(
     name: str, undisturbed: Undisturbed, waiting: queue.SimpleQueue[Cell | Kill], done: Callable[[Ending], t.Any]
 ) -> None:
-    stage = Stage(name)
-    try:
+    with lab_up(name, "--api-only") as running, contextlib.closing(Stage(running)) as stage:
         player = Player(stage, undisturbed)
         while True:
             try:
@@ -219,5 +218,3 @@ def _play_some(
                 done(player.play(one))
             except Exception as error:  # the others are still played
                 done(Ending(one.key, "failed", "the harness", wrong=[f"{type(error).__name__}: {error}"]))
-    finally:
-        stage.close()

@@ -53,12 +53,10 @@ PASSING = ("uid", "resourceVersion", "generation", "creationTimestamp", "managed
 
 
 class Stage:
-    """A lab of its own with all that a cell needs."""
+    """All that a cell needs, in a lab of its own."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        lab("up", "--name", name, "--api-only")
-        self.lab = Lab.of(name)
+    def __init__(self, running: Lab) -> None:
+        self.lab = running
         self.manifests = {version: Path(lab("manifest", version)) for version in (FROM, TO)}
         self.server = Server(self.lab)
         self._install()
@@ -68,7 +66,7 @@ class Stage:
             Played(VirtController(self._vms, f"{LAUNCHER}:{FROM}").step),
             Played(GarbageCollector(self.server).step),
         ]
-        self._backups = FOLDER / name / "backups"
+        self._backups = FOLDER / running.name / "backups"
         with self._paused():
             self._settle()
             self._until_served()
@@ -76,14 +74,13 @@ class Stage:
             self._kubevirt_at_first = self.kubevirt()
         for one in self._played:
             one.start()
-        self.proxy = Proxy(FOLDER / name, self.server.address, self.server.token)
+        self.proxy = Proxy(FOLDER / running.name, self.server.address, self.server.token)
 
     def close(self) -> None:
         self.proxy.stop()
         for one in self._played:
             one.stop()
         self.server.close()
-        lab("down", "--name", self.name)
 
     def run(self, scenario: Scenario) -> Run:
         """The scenario's command, through the proxy."""

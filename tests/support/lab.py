@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 import typing as t
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +41,16 @@ def lab(*arguments: str, timeout: float = 3600) -> str:
         f"tests/lab {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     )
     return done.stdout.strip()
+
+
+@contextmanager
+def lab_up(name: str, *arguments: str) -> Iterator[Lab]:
+    """A lab that goes away at the end, whatever comes."""
+    try:
+        lab("up", "--name", name, *arguments)
+        yield Lab.of(name)
+    finally:
+        lab("down", "--name", name)
 
 
 def worker_name(name: str) -> str:
