@@ -9,7 +9,6 @@ The real virt-controller stops, adopts and lets go, and the real garbage collect
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.disk
     findings_about_disks,
 )
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import cluster_of, observe
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.served import Resource, served_resources
 
 from tests.support.kubevirt import TO, wait_until
 from tests.support.lab import ROOT, Json, Lab, lab, lab_up, worker_name
@@ -41,20 +41,6 @@ KINDS = {
 }
 
 pytestmark = pytest.mark.full
-
-
-@dataclasses.dataclass(frozen=True)
-class Resource:
-    """A kind as the server tells of it."""
-
-    group: str
-    version: str
-    name: str
-    kind: str
-    verbs: tuple[str, ...]
-
-    def path(self) -> str:
-        return f"/apis/{self.group}/{self.version}/{self.name}"
 
 
 @pytest.fixture(scope="module")
@@ -161,13 +147,8 @@ def revision(cluster: Lab) -> str:
 
 def resources(api: Api) -> list[Resource]:
     """The kinds that users have objects of here."""
-    found = []
-    for group in api.get("/apis")["groups"]:
-        version = group["preferredVersion"]["version"]
-        for one in api.get(f"/apis/{group['name']}/{version}")["resources"] if group["name"] in KINDS else ():
-            if one["name"] in KINDS[group["name"]]:
-                found.append(Resource(group["name"], version, one["name"], one["kind"], tuple(one["verbs"])))
-    return found
+    served, _unread = served_resources(api, KINDS)
+    return [one for one in served if one.name in KINDS.get(one.group, ())]
 
 
 def test_vms_go_and_come_back_with_their_disks(cluster: Lab, tmp_path: Path) -> None:

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import datetime
-import time
 import typing as t
 from pathlib import Path
 
@@ -17,8 +15,6 @@ from tests.support.lab import Json, Lab, Result, lab, mutating
 
 OLD = "v1.6.0"
 MISSING = "upgrade.missing-permissions"
-SECONDS_TO_FAIL = 15
-"""Within this time after virt-operator said that it cannot deploy, the run ends."""
 
 
 def test_a_hybrid_is_refused_and_recognised_and_mended_and_so_are_missing_permissions(
@@ -52,12 +48,13 @@ def test_a_hybrid_is_refused_and_recognised_and_mended_and_so_are_missing_permis
     assert "backup.kubevirt.io" in refused.finding(MISSING)["evidence"]
 
     failed = upgraded(running, TO, method="image_tag", accept=[MISSING])
-    seconds = time.time() - said_that_it_failed(running)
-    print(f"{failed.message}\nended {seconds:.1f} s after the KubeVirt object said DeploymentFailed")
+    print(failed.message)
     assert failed.code != 0
     assert failed.finding_ids[0] == "upgrade.rbac-escalation"
+    assert "upgrade.stalled" not in failed.finding_ids, (
+        "it waited although virt-operator had said that it cannot deploy"
+    )
     assert "Run with method: operator" in failed.message and "run the same again" not in failed.message
-    assert seconds <= SECONDS_TO_FAIL
 
     healed = predicted_and_upgraded(running, TO, method="operator")
     assert healed.code == 0, healed.message
@@ -106,12 +103,3 @@ def tag(running: Lab) -> str | None:
 def image_of(running: Lab, deployment: str) -> str:
     spec: Json = running.get("deployment", deployment, "-n", "kubevirt")["spec"]
     return t.cast(str, spec["template"]["spec"]["containers"][0]["image"])
-
-
-def said_that_it_failed(running: Lab) -> float:
-    """When virt-operator first said so, by its own clock, which is this machine's."""
-    conditions = running.get(*KUBEVIRT)["status"]["conditions"]
-    available = next(one for one in conditions if one["type"] == "Available")
-    assert available["reason"] == "DeploymentFailed"
-    moment = datetime.datetime.fromisoformat(available["lastTransitionTime"].replace("Z", "+00:00"))
-    return moment.timestamp()

@@ -140,8 +140,8 @@ def namespace_deleted_first(cluster: Lab) -> None:
     """
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
     wait_until(lambda: cluster.get("pods", "-n", NAMESPACE)["items"] == [], SOON)
-    pod = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new", "namespace": NAMESPACE}}
-    assert "being terminated" in cluster.refusal("create", "-f", "-", stdin=json.dumps(pod))
+    new = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new", "namespace": NAMESPACE}}
+    assert "being terminated" in cluster.refusal("create", "-f", "-", stdin=json.dumps(new))
     assert_stays(lambda: exists(cluster, *KUBEVIRT) and is_being_deleted(cluster, "namespace", NAMESPACE))
 
 
@@ -180,11 +180,12 @@ def api_service_left(cluster: Lab) -> None:
     #9725, #1491, #2090. There are no VMs.
     """
     assert _names(cluster, "vm") == []
+    release = installed_release(cluster)
     take_away(cluster, "virt-operator")
     cluster.kubectl("delete", *OF_THE_OPERATOR)
     wait_until(lambda: cluster.succeeds("delete", *KUBEVIRT, "--wait=false"))
     _set_finalizers(cluster, [], *KUBEVIRT)
-    cluster.kubectl("delete", "-f", lab("manifest", "v1.8.4"), "--wait=false", "--ignore-not-found")
+    cluster.kubectl("delete", "-f", lab("manifest", release), "--wait=false", "--ignore-not-found")
     other = "not-of-kubevirt"
     cluster.kubectl("create", "namespace", other)
     wait_until(lambda: "False" in _available(cluster), SOON)

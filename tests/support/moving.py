@@ -94,10 +94,8 @@ class Cluster(Clock):
             return Answer(200, self.objects[path])
         if len(self.writes) >= self.killed_after:
             raise Killed
-        answer = {"PATCH": self._patched, "POST": self._posted, "PUT": self._put, "DELETE": self._deleted}[method](
-            path, content
-        )
-        return answer
+        writes = {"PATCH": self._patched, "POST": self._posted, "PUT": self._put, "DELETE": self._deleted}
+        return writes[method](path, content)
 
     def _got(self, path: str, selector: str) -> Answer:
         if path in self.objects:
