@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.findings import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
@@ -111,16 +110,6 @@ def test_plugins_wait_on_watches_and_clocks_only(path: Path) -> None:
         if isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and node.test.value:
             found.append(f"line {node.lineno}: while {ast.unparse(node.test)}")
     assert [*found, *(n for n in imports(path) if n == "time.sleep")] == []
-
-
-@pytest.mark.parametrize("finding", sorted(CATALOGUE))
-def test_a_finding_has_its_page(finding: str) -> None:
-    assert (ROOT / "docs" / "findings" / f"{finding}.md").is_file(), "a finding's url leads to this page"
-
-
-def test_a_page_has_its_finding() -> None:
-    pages = {path.stem for path in (ROOT / "docs" / "findings").glob("*.md")} - {"README"}
-    assert sorted(pages - set(CATALOGUE)) == []
 
 
 @pytest.mark.parametrize("role", [pytest.param(role, id=role.name) for role in ROLES])

@@ -303,6 +303,28 @@ class TestWriting:
         api.apply("/x", POD, rehearse=True)
         assert asked == [0, 1]
 
+    def test_the_guard_refuses_every_write_but_a_rehearsal(self, api: Api, server: Server) -> None:
+        def refuse() -> None:
+            raise Unreachable("lost")
+
+        api.guard = refuse
+        server.answer(POD)
+        writes: list[t.Callable[[], t.Any]] = [
+            lambda: api.create("/x", POD),
+            lambda: api.replace("/x", POD),
+            lambda: api.delete("/x", uid="1", resource_version="5"),
+            lambda: api.apply("/x", POD),
+            lambda: api.json_patch("/x", []),
+        ]
+        for write in writes:
+            with pytest.raises(Unreachable, match="lost"):
+                write()
+        assert server.asked == []
+        api.apply("/x", POD, rehearse=True)
+        api.json_patch("/x", [], rehearse=True)
+        api.get("/x")
+        assert len(server.asked) == 3
+
     @pytest.mark.parametrize(
         "error",
         [Conflict("PUT", "/lease", 409, "Conflict", "another run holds it"), Unreachable("another run holds it")],
@@ -740,53 +762,6 @@ def test_an_address_of_plain_http_says_so(api: Api, server: Server) -> None:
     server.answer(b"Client sent an HTTP request to an HTTPS server.\n", 400)
     with pytest.raises(Unreachable, match="answers only to https"):
         api.get("/x")
-
-
-class TestWholeObjects:
-    def test_create_replace_and_delete(self, api: Api, server: Server) -> None:
-        server.answer(POD)
-        api.create("/api/v1/namespaces/b/pods", POD)
-        api.replace("/api/v1/namespaces/b/pods/a", POD)
-        api.delete("/api/v1/namespaces/b/pods/a", uid="1", resource_version="5")
-        assert [asked.method for asked in server.asked] == ["POST", "PUT", "DELETE"]
-        assert [json.loads(asked.body) for asked in server.asked[:2]] == [POD, POD]
-        assert json.loads(server.asked[2].body) == {"preconditions": {"uid": "1", "resourceVersion": "5"}}
-
-    def test_the_guard_refuses_every_write_but_a_rehearsal(self, api: Api, server: Server) -> None:
-        def refuse() -> None:
-            raise Unreachable("lost")
-
-        api.guard = refuse
-        server.answer(POD)
-        writes: list[t.Callable[[], t.Any]] = [
-            lambda: api.create("/x", POD),
-            lambda: api.replace("/x", POD),
-            lambda: api.delete("/x", uid="1", resource_version="5"),
-            lambda: api.apply("/x", POD),
-            lambda: api.json_patch("/x", []),
-        ]
-        for write in writes:
-            with pytest.raises(Unreachable, match="lost"):
-                write()
-        assert server.asked == []
-        api.apply("/x", POD, rehearse=True)
-        api.json_patch("/x", [], rehearse=True)
-        api.get("/x")
-        assert len(server.asked) == 3
-
-    def test_in_a_hurry_nothing_is_asked_twice(self, api: Api, server: Server, clock: QuickClock) -> None:
-        server.answer(POD)
-        api.get("/x")
-        api.hurried = 1.0
-        server.answers.clear()
-        server.answer(status(503), 503)
-        with pytest.raises(ApiError):
-            api.get("/x")
-        server.answers.clear()
-        server.reset()
-        with pytest.raises(Unreachable):
-            api.get("/x")
-        assert len(server.asked) == 3 and clock.pauses == []
 
 
 class TestPeeking:

@@ -24,20 +24,9 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connect
 )
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import AuthError
 
-Server = t.Any  # tests/unit/cluster/conftest.py
-
-
-class QuickClock(Clock):
-    """Pauses take no time."""
-
-    def __init__(self) -> None:
-        self.passed = 0.0
-
-    def now(self) -> float:
-        return self.passed
-
-    def pause(self, seconds: float) -> None:
-        self.passed += seconds
+# tests/unit/cluster/conftest.py
+Server = t.Any
+QuickClock = t.Any
 
 
 Options = dict[str, t.Any]
@@ -469,15 +458,15 @@ class TestRenewal:
         """The first request is answered, the second one is not logged in any more, the third one is answered."""
         server.answer({}).answer({"reason": "Unauthorized"}, 401).answer(POD)
 
-    def sent(self, server: Server, renew: t.Callable[[], None], **options: t.Any) -> list[str]:
-        api = connect(options, check_mode=True, clock=QuickClock())
+    def sent(self, server: Server, clock: QuickClock, renew: t.Callable[[], None], **options: t.Any) -> list[str]:
+        api = connect(options, check_mode=True, clock=clock)
         api.get("/version")
         renew()
         assert api.get("/x") == POD
         return [asked.headers["Authorization"] for asked in server.asked]
 
     @pytest.mark.usefixtures("refused")
-    def test_a_token_in_the_kubeconfig(self, server: Server, tmp_path: Path) -> None:
+    def test_a_token_in_the_kubeconfig(self, server: Server, clock: QuickClock, tmp_path: Path) -> None:
         file = tmp_path / "kubeconfig"
         given = kubeconfig(first=server.endpoint)
         file.write_text(yaml.safe_dump(given))
@@ -487,19 +476,21 @@ class TestRenewal:
             file.write_text(yaml.safe_dump(given))
 
         expected = ["Bearer token-of-first", "Bearer token-of-first", "Bearer new"]
-        assert self.sent(server, renew, kubeconfig=str(file)) == expected
+        assert self.sent(server, clock, renew, kubeconfig=str(file)) == expected
 
     @pytest.mark.usefixtures("refused")
-    def test_a_token_in_a_file_that_the_kubeconfig_names(self, server: Server, tmp_path: Path) -> None:
+    def test_a_token_in_a_file_that_the_kubeconfig_names(
+        self, server: Server, clock: QuickClock, tmp_path: Path
+    ) -> None:
         token = tmp_path / "token"
         token.write_text("old")
         given = kubeconfig(first=server.endpoint)
         given["users"][0]["user"] = {"tokenFile": str(token)}
-        sent = self.sent(server, lambda: t.cast(None, token.write_text("new")), kubeconfig=given)
+        sent = self.sent(server, clock, lambda: t.cast(None, token.write_text("new")), kubeconfig=given)
         assert sent == ["Bearer old", "Bearer old", "Bearer new"]
 
     @pytest.mark.usefixtures("refused")
-    def test_a_command_is_run_again(self, server: Server, tmp_path: Path) -> None:
+    def test_a_command_is_run_again(self, server: Server, clock: QuickClock, tmp_path: Path) -> None:
         command = tmp_path / "login"
         credential = (
             '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "%s"}}'
@@ -514,23 +505,23 @@ class TestRenewal:
                 "interactiveMode": "Never",
             }
         }
-        assert self.sent(server, lambda: None, kubeconfig=given) == ["Bearer 1", "Bearer 1", "Bearer 2"]
+        assert self.sent(server, clock, lambda: None, kubeconfig=given) == ["Bearer 1", "Bearer 1", "Bearer 2"]
 
-    def test_another_cluster_is_not_asked(self, server: Server, tmp_path: Path) -> None:
+    def test_another_cluster_is_not_asked(self, server: Server, clock: QuickClock, tmp_path: Path) -> None:
         server.answer({}).answer({"reason": "Unauthorized"}, 401)
         file = tmp_path / "kubeconfig"
         file.write_text(yaml.safe_dump(kubeconfig(first=server.endpoint, second="https://second.example")))
-        api = connect({"kubeconfig": str(file)}, check_mode=True, clock=QuickClock())
+        api = connect({"kubeconfig": str(file)}, check_mode=True, clock=clock)
         api.get("/version")
         file.write_text(yaml.safe_dump(kubeconfig("second", first=server.endpoint, second="https://second.example")))
         with pytest.raises(AuthError, match=r"names another cluster by now: https://second\.example"):
             api.get("/x")
 
-    def test_one_that_is_gone_is_told(self, server: Server, tmp_path: Path) -> None:
+    def test_one_that_is_gone_is_told(self, server: Server, clock: QuickClock, tmp_path: Path) -> None:
         server.answer({}).answer({"reason": "Unauthorized"}, 401)
         file = tmp_path / "kubeconfig"
         file.write_text(yaml.safe_dump(kubeconfig(first=server.endpoint)))
-        api = connect({"kubeconfig": str(file)}, check_mode=True, clock=QuickClock())
+        api = connect({"kubeconfig": str(file)}, check_mode=True, clock=clock)
         api.get("/version")
         file.unlink()
         with pytest.raises(

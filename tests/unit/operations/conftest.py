@@ -38,7 +38,6 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 RELEASE = (FIXTURES / "kubevirt-operator-v1.7.0-trimmed.yaml").read_text()
 DEPLOYMENT = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-operator"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kubevirts.kubevirt.io"
-ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/kubevirt-operator"
 
 
 class Answer:

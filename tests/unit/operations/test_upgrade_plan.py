@@ -27,7 +27,6 @@ Object = dict[str, t.Any]
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/kubevirts.kubevirt.io"
 DEPLOYMENT = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-operator"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/kubevirt-operator"
-ROLLED_OUT = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
 
 
 def actions(world: World, **wish: t.Any) -> list[str]:

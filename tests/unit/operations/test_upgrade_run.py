@@ -28,7 +28,6 @@ Object = dict[str, t.Any]
 KUBEVIRT = "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt"
 DEPLOYMENT = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-operator"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/kubevirt-operator"
-MIGRATION = "/apis/kubevirt.io/v1/namespaces/prod/virtualmachineinstancemigrations/a"
 
 
 class Ticking(Clock):
