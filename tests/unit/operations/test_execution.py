@@ -152,6 +152,7 @@ class LossyServer(Server):
         super().__init__(objects)
         self.loses = [*loses]
         self.conflicts = 0
+        self._version = 1
 
     def _patched(self, path: str, body: t.Any, rehearsal: bool) -> Answer:
         if rehearsal:
@@ -173,9 +174,8 @@ class LossyServer(Server):
         return Answer(200, self.objects[path])
 
     def _changed(self, path: str) -> None:
-        metadata = self.objects[path]["metadata"]
-        self.versions = getattr(self, "versions", 1) + 1
-        metadata["resourceVersion"] = str(self.versions)
+        self._version += 1
+        self.objects[path]["metadata"]["resourceVersion"] = str(self._version)
 
     def _holds(self, path: str, body: t.Any) -> bool:
         live = self.objects.get(path, {})

