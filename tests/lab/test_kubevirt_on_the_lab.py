@@ -40,11 +40,13 @@ def uids(lab: Lab) -> dict[str, str]:
 def lab() -> Iterator[Lab]:
     """A lab with KubeVirt 1.7.0 and three VMs."""
     made = Lab("test-of-kubevirt")
-    subprocess.run([*TOOL, "up", "--name", made.name], check=True, timeout=1800)
-    tool(made, "kubevirt", "install", "v1.7.0")
-    tool(made, "vm", "create", "3")
-    yield made
-    subprocess.run([*TOOL, "down", "--name", made.name], check=True, timeout=300)
+    try:
+        subprocess.run([*TOOL, "up", "--name", made.name], check=True, timeout=1800)
+        tool(made, "kubevirt", "install", "v1.7.0")
+        tool(made, "vm", "create", "3")
+        yield made
+    finally:
+        subprocess.run([*TOOL, "down", "--name", made.name], check=True, timeout=300)
 
 
 def test_vms_outlive_an_upgrade_and_are_marked_then_move(lab: Lab) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from kvlab import packages, pod_network
+from kvlab.waiting import wait_for
 
 ASLEEP = ["sleep", "600"]
 BEFORE_IT_ASKS_AGAIN = 7
@@ -38,16 +39,17 @@ def namespaces() -> Iterator[list[str]]:
     """The /proc folders of a lab and of three pods in it."""
     packages.ensure(packages.NETWORK | packages.NODE)
     processes = [subprocess.Popen(["unshare", "--net", *ASLEEP]) for _each in range(4)]
-    folders = [f"/proc/{process.pid}/ns/net" for process in processes]
-    own = Path("/proc/self/ns/net").readlink()
-    while any(Path(folder).readlink() == own for folder in folders):
-        pass
-    inside(folders[0], "ip", "link", "set", "lo", "up")
-    inside(folders[0], "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
-    yield folders
-    for process in processes:
-        process.kill()
-        process.wait()
+    try:
+        folders = [f"/proc/{process.pid}/ns/net" for process in processes]
+        own = Path("/proc/self/ns/net").readlink()
+        wait_for("the namespaces", lambda: all(Path(folder).readlink() != own for folder in folders), 30)
+        inside(folders[0], "ip", "link", "set", "lo", "up")
+        inside(folders[0], "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
+        yield folders
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def inside(namespace: str, *command: str) -> str:
