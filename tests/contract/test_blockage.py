@@ -32,6 +32,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.stop
 from tests.contract.conftest import FROM, TO, World
 from tests.support.kubevirt import KUBEVIRT, OPERATOR, wait_until
 from tests.support.lab import Json
+from tests.support.quick_clock import QuickClock
 
 VALIDATOR = "virt-operator-validator"
 VMS = "virtualmachines.kubevirt.io"
@@ -87,21 +88,6 @@ API_SERVICE: Json = {
         **{"insecureSkipTLSVerify": True, "service": {"namespace": "kubevirt", "name": "virt-api"}},
     },
 }
-
-
-class QuickClock(Clock):
-    """Pauses take no time; ``during`` is called in each."""
-
-    def __init__(self, during: Callable[[], None] = lambda: None) -> None:
-        self._passed = 0.0
-        self._during = during
-
-    def now(self) -> float:
-        return self._passed
-
-    def pause(self, seconds: float) -> None:
-        self._passed += seconds
-        self._during()
 
 
 class Removal:

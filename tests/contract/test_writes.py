@@ -14,28 +14,15 @@ from types import SimpleNamespace
 import pytest
 import urllib3
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api import Api, Login
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connection import connect
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import Conflict, NotFound, OldAnswer
 
 from tests.contract.conftest import World
 from tests.support.lab import Json
+from tests.support.quick_clock import QuickClock
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PATH = f"{MAPS}/counter"
-
-
-class QuickClock(Clock):
-    """Pauses take no time."""
-
-    def __init__(self) -> None:
-        self.passed = 0.0
-
-    def now(self) -> float:
-        return self.passed
-
-    def pause(self, seconds: float) -> None:
-        self.passed += seconds
 
 
 class Losing:

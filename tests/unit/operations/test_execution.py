@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import pytest
 import urllib3
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api import Api
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import (
     ApiError,
     ClusterError,
@@ -26,6 +25,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge impor
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import editing, execution
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import Outcome
 
+from tests.support.quick_clock import QuickClock
 from tests.unit.operations.conftest import Answer, Server
 
 World = t.Any  # tests/unit/operations/conftest.py
@@ -191,23 +191,10 @@ class LossyServer(Server):
         return True
 
 
-class Jumping(Clock):
-    """Time passes in pauses only, at once."""
-
-    def __init__(self) -> None:
-        self.passed = 0.0
-
-    def now(self) -> float:
-        return self.passed
-
-    def pause(self, seconds: float) -> None:
-        self.passed += seconds
-
-
 def executed(world: World, *loses: str, without: str = "") -> tuple[execution.Execution, LossyServer]:
     """An execution of a hop on a server that loses answers; one object may not be there."""
     objects = {path: one for path, one in world.server().objects.items() if path != without}
-    server, clock = LossyServer(objects, loses), Jumping()
+    server, clock = LossyServer(objects, loses), QuickClock()
     api = Api(server, "https://api.example:6443", list, check_mode=False, clock=clock)
     run = execution.Execution(
         api,

@@ -11,13 +11,14 @@ import typing as t
 
 import pytest
 import urllib3
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import Conflict
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interruption import Interrupted
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge import leases
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import lock as lock_module
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.lock import Lock, LockLost
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.stopping import Stopped
+
+from tests.support.quick_clock import QuickClock
 
 Server = t.Any  # tests/unit/operations/conftest.py
 Object = dict[str, t.Any]
@@ -27,21 +28,14 @@ NOW = "2026-11-29T16:00:00.000000Z"
 OBJECT = "/apis/apps/v1/namespaces/kubevirt/deployments/virt-operator"
 
 
-class HandClock(Clock):
-    """Time that passes only in pauses, and heartbeats that come when the test lets them."""
+class HandClock(QuickClock):
+    """Heartbeats come when the test lets them."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.seconds = 100.0
-        self.on_pause: t.Callable[[], None] = lambda: None
         self._beats = threading.Semaphore(0)
         self._idle = threading.Semaphore(0)
-
-    def now(self) -> float:
-        return self.seconds
-
-    def pause(self, seconds: float) -> None:
-        self.seconds += seconds
-        self.on_pause()
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         self._idle.release()

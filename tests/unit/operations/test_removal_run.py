@@ -17,14 +17,14 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge impor
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import remove
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import Outcome
 
+from tests.support.quick_clock import QuickClock
 from tests.unit.operations.conftest import Answer, Leases
 from tests.unit.operations.test_remove import KINDS, OF_A_RELEASE, UID, Cluster, Object
-from tests.unit.operations.test_sweep import Time
 
 KUBEVIRT = "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts/kubevirt"
 
 
-class Hurry(Time):
+class Hurry(QuickClock):
     """Time that passes by itself too, for what waits for watches."""
 
     def now(self) -> float:

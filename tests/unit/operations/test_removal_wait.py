@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Cluster, Facts
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.removal_wait import DeletionJudge, sources
 
-from tests.unit.operations.test_sweep import Time
+from tests.support.quick_clock import QuickClock
 
 Object = dict[str, t.Any]
 KUBEVIRT: Object = {"kind": "KubeVirt", "metadata": {"name": "kubevirt", "namespace": "kubevirt", "uid": "k"}}
@@ -39,7 +39,7 @@ class Seen:
         return self.vms
 
 
-def judge(api: t.Any, clock: Time) -> t.Any:
+def judge(api: t.Any, clock: QuickClock) -> t.Any:
     facts = Facts(Cluster("https://api.example:6443", "0000"), api="/apis/kubevirt.io/v1", kubevirt=KUBEVIRT)
     assert {one.name for one in sources(facts)} == {"kubevirts", "crds", "deployments", "daemonsets"}
     return DeletionJudge(api, facts, clock)
@@ -63,13 +63,13 @@ def judge(api: t.Any, clock: Time) -> t.Any:
     ],
 )
 def test_what_is_still_there(seen: Seen, missing: list[str], reason: str | None) -> None:
-    verdict = judge(seen, Time())(seen)
+    verdict = judge(seen, QuickClock())(seen)
     assert verdict.missing == missing
     assert reason is None or verdict.stage.reason == reason
 
 
 def test_what_counts_as_movement() -> None:
-    clock, seen = Time(), Seen(crds=["vms.kubevirt.io"], vms=3)
+    clock, seen = QuickClock(), Seen(crds=["vms.kubevirt.io"], vms=3)
     look = judge(seen, clock)
     look(seen)
     clock.pause(60)

@@ -12,7 +12,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.api import Api
-from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.served import Resource, served_resources
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.sweep import (
     NEW_INSTALLATION,
@@ -24,6 +23,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.swee
     sweep_findings,
 )
 
+from tests.support.quick_clock import QuickClock
 from tests.unit.operations.conftest import Answer
 
 Object = dict[str, t.Any]
@@ -53,21 +53,6 @@ KINDS = {
 MANAGED = {"app.kubernetes.io/managed-by": "virt-operator"}
 
 
-class Time(Clock):
-    """Time that passes only in pauses."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.at_pause: t.Callable[[], None] = lambda: None
-
-    def now(self) -> float:
-        return self.seconds
-
-    def pause(self, seconds: float) -> None:
-        self.seconds += seconds
-        self.at_pause()
-
-
 class World:
     """An API server with the kinds of ``KINDS``, in place of urllib3's pool."""
 
@@ -80,7 +65,7 @@ class World:
         self.deleted: list[str] = []
         self.asked: list[str] = []
         self.before_patch: t.Callable[[], None] = lambda: None
-        self.clock = Time()
+        self.clock = QuickClock()
         self._versions = 0
 
     def api(self, *, check_mode: bool = False) -> Api:
@@ -302,11 +287,11 @@ def test_what_was_made_anew_ends_all_deletions(world: World) -> None:
     world.put("ClusterRole", "kubevirt-controller", MANAGED)
 
     def reinstalled() -> None:
-        world.clock.at_pause = lambda: None
+        world.clock.on_pause = lambda: None
         world.put("ClusterRole", "kubevirt-controller", MANAGED)
         world.put("Deployment", "kubevirt/virt-operator", {"kubevirt.io": "virt-operator"})
 
-    world.clock.at_pause = reinstalled
+    world.clock.on_pause = reinstalled
     proof = swept(world)
     assert world.deleted == ["kubevirt-controller"]
     assert reasons(proof)["ClusterRole kubevirt-controller"] == NEW_INSTALLATION
@@ -317,10 +302,10 @@ def test_a_lease_that_an_ending_pod_writes_again_is_no_installation(world: World
     world.put("Lease", "kubevirt/virt-controller")
 
     def renewed() -> None:
-        world.clock.at_pause = lambda: None
+        world.clock.on_pause = lambda: None
         world.put("Lease", "kubevirt/virt-controller")
 
-    world.clock.at_pause = renewed
+    world.clock.on_pause = renewed
     assert swept(world).left == []
     assert world.deleted == ["virt-controller", "virt-controller"]
 
@@ -338,10 +323,10 @@ def test_an_operator_that_was_not_there_at_first_is_not_touched(world: World) ->
     node(world)
 
     def installed() -> None:
-        world.clock.at_pause = lambda: None
+        world.clock.on_pause = lambda: None
         world.put("Deployment", "kubevirt/virt-operator", {"kubevirt.io": "virt-operator"})
 
-    world.clock.at_pause = installed
+    world.clock.on_pause = installed
     assert reasons(swept(world)) == {"Deployment kubevirt/virt-operator": NEW_INSTALLATION}
     assert world.deleted == []
 
@@ -399,7 +384,7 @@ def test_what_goes_with_its_owner_is_waited_for(world: World) -> None:
         if world.clock.seconds > 10:
             world.objects.pop("/api/v1/namespaces/kubevirt/pods/virt-api-x7k2p", None)
 
-    world.clock.at_pause = collected
+    world.clock.on_pause = collected
     assert swept(world).left == []
     assert world.deleted == ["virt-api"]
 
@@ -452,14 +437,14 @@ def test_labels_that_come_back_are_taken_again(world: World) -> None:
             one["metadata"]["labels"]["kubevirt.io/schedulable"] = "false"
             world.touch(NODE)
 
-    world.clock.at_pause = ending
+    world.clock.on_pause = ending
     assert swept(world).left == []
     assert "kubevirt.io/schedulable" not in one["metadata"]["labels"]
 
 
 def test_labels_that_always_come_back_are_said(world: World) -> None:
     one = node(world)
-    world.clock.at_pause = lambda: one["metadata"]["labels"].update({"kubevirt.io/schedulable": "false"})
+    world.clock.on_pause = lambda: one["metadata"]["labels"].update({"kubevirt.io/schedulable": "false"})
     assert "virt-handler still runs" in reasons(swept(world))["Node worker"]
 
 

@@ -551,11 +551,17 @@ def test_a_guest_that_ends_on_the_way_has_failed_unless_its_owner_has_shut_it_do
         assert "b" not in run.cluster.outdated
 
 
+def leave_a_migration(cluster: moving.Cluster, vm: str) -> None:
+    """A killed run has asked for it."""
+    deployment = cluster.objects[KUBEVIRT]["status"]["observedDeploymentID"]
+    metadata = {"namespace": "prod", "name": "left", "uid": "u", "labels": {OURS_LABEL: deployment}}
+    kind = "VirtualMachineInstanceMigration"
+    cluster.objects[f"{MIGRATIONS}/left"] = {"kind": kind, "metadata": metadata, "spec": {"vmiName": vm}}
+
+
 def test_migrations_that_a_killed_run_left_are_followed(run: Run) -> None:
     many(run.cluster, 4)
-    deployment = run.cluster.objects[KUBEVIRT]["status"]["observedDeploymentID"]
-    metadata = {"namespace": "prod", "name": "left", "uid": "u", "labels": {OURS_LABEL: deployment}}
-    run.cluster.objects[f"{MIGRATIONS}/left"] = {"metadata": metadata, "spec": {"vmiName": "vm-00"}}
+    leave_a_migration(run.cluster, "vm-00")
     done = run()
     assert not done.failure
     assert "vm-00" not in run.cluster.migrated
@@ -563,10 +569,7 @@ def test_migrations_that_a_killed_run_left_are_followed(run: Run) -> None:
 
 def test_one_that_a_killed_run_left_and_that_hangs_is_called_off_and_counts(run: Run) -> None:
     many(run.cluster, 4)
-    deployment = run.cluster.objects[KUBEVIRT]["status"]["observedDeploymentID"]
-    metadata = {"namespace": "prod", "name": "left", "uid": "u", "labels": {OURS_LABEL: deployment}}
-    kind = "VirtualMachineInstanceMigration"
-    run.cluster.objects[f"{MIGRATIONS}/left"] = {"kind": kind, "metadata": metadata, "spec": {"vmiName": "vm-00"}}
+    leave_a_migration(run.cluster, "vm-00")
     run.cluster.courses = {"vm-00": "hangs"}
     done = run(migration_timeout=20, wait=False)
     assert [one["vm"] for one in done.extra["failures"]] == ["prod/vm-00"]
