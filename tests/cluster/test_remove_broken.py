@@ -79,14 +79,13 @@ def test_kubevirt_is_removed_from(start: Start, bench: Bench, tmp_path: Path) ->
         claims = claims_of(cluster)
         start.make(cluster)
         PLAYS[start.play](Removal(cluster, tmp_path, start.release), start, outcome)
-        outcome.left = traces(cluster)
-        if outcome.left:
-            outcome.wrong.append(f"left: {outcome.left}")
+        left = traces(cluster)
+        if left:
+            outcome.wrong.append(f"left: {left}")
         if claims_of(cluster) != claims:
             outcome.wrong.append(f"of the disks {claims} there are {claims_of(cluster)}")
         if not outcome.wrong:
             bench.install(TO)
-            outcome.installed_again = True
     except Exception as error:
         outcome.wrong.append(f"{type(error).__name__}: {error}")
         raise

@@ -22,7 +22,7 @@ from tests.support.lab import ROOT, Json, Lab
 PAGE = ROOT / "docs" / "removal-outcomes.md"
 OUTCOMES = ROOT / "build" / "removal" / "outcomes.json"
 TABLE = re.compile(r"(?<=<!-- table -->\n).*(?=<!-- end of table -->)", re.DOTALL)
-HEAD = ("start", "what is broken", "KubeVirt", "what the runs did", "what they mended", "left", "installed again")
+HEAD = ("start", "what is broken", "KubeVirt", "what the runs did", "what they mended")
 NOT_PLAYED, WRONG = "not played", "**wrong**"
 ISSUE = re.compile(r"(?<![\w/-])#(\d+)")
 ELSEWHERE = re.compile(r"([\w-]+/[\w-]+)#(\d+)")
@@ -123,15 +123,11 @@ class Outcome:
     """What became of a start.
 
     Attributes:
-        left: What is found afterwards that says kubevirt.
-        installed_again: Whether KubeVirt could be installed right after.
         wrong: What should have been otherwise.
     """
 
     start: str
     runs: list[Run] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    installed_again: bool = False
     wrong: list[str] = field(default_factory=list)
 
 
@@ -159,16 +155,14 @@ def table(outcomes: Mapping[str, Json]) -> str:
 def _row(start: Start, outcome: Json | None) -> list[str]:
     first = [start.name, _linked(start.said), start.release]
     if outcome is None:
-        return [*first, NOT_PLAYED, "", "", ""]
+        return [*first, NOT_PLAYED, ""]
     if outcome["wrong"]:
-        return [*first, WRONG, "", "", ""]
+        return [*first, WRONG, ""]
     mended = dict.fromkeys(one for run in outcome["runs"] for one in run["mended"])
     return [
         *first,
         "<br>".join(map(_run_in_words, outcome["runs"])),
         ", ".join(mended) or "nothing",
-        ", ".join(outcome["left"]) or "nothing",
-        "yes" if outcome["installed_again"] else "**no**",
     ]
 
 
