@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""What the lab builds: the releases that it has at hand, and those that are built on demand."""
+
 from __future__ import annotations
 
 import typing as t

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""When KubeVirt on the lab is done, and what kwok plays of its guests and nodes."""
+
 from __future__ import annotations
 
 import typing as t

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""A component's process is known by its start time, and nothing else is ended in its place."""
+
 from __future__ import annotations
 
 import os
