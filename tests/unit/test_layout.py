@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
 UTILS = PLUGINS / "module_utils"
 OURS = "ansible_collections.kubevirt.lifecycle."
-ROLES = sorted(path for path in (ROOT / "roles").glob("*") if path.is_dir())
+ROLES = sorted(path.parents[1] for path in ROOT.glob("roles/*/tasks/main.yml"))
 
 
 def relative(path: Path) -> str:

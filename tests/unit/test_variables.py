@@ -22,7 +22,9 @@ from jinja2 import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 JINJA = jinja2.Environment(autoescape=False)  # only parses
-ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
+ROLES = sorted(path.parents[1].name for path in ROOT.glob("roles/*/tasks/main.yml"))
+VARIABLES = "kubevirt_variables"
+"""The role that says what the variables of the playbooks mean to the other roles."""
 PLAYBOOKS = ("upgrade", "plan", "workloads", "status", "remove")
 NOTHING = (None, "")
 REQUIRED = "required"
@@ -82,13 +84,27 @@ def play(name: str) -> dict[str, Any]:
 
 
 def files_of(name: str) -> list[str]:
-    """The files that a playbook reads: of variables, and of tasks."""
-    tasks = [name for name in strings(plays(name)) if name.startswith("tasks/")]
-    return sorted({*tasks, *(file for one in plays(name) for file in one.get("vars_files", []))})
+    """The files of tasks that a playbook reads."""
+    return sorted({name for name in strings(plays(name)) if name.startswith("tasks/")})
 
 
 def contents(name: str) -> list[Any]:
-    return [plays(name), *(load(f"playbooks/{file}") for file in files_of(name))]
+    """What a playbook holds: its plays and tasks, and what it hands to the roles that it calls."""
+    own = [plays(name), *(load(f"playbooks/{file}") for file in files_of(name))]
+    roles = {one.rpartition(".")[2] for one in strings(own) if one.startswith("kubevirt.lifecycle.kubevirt_")}
+    roles |= {"kubevirt_workloads"} if name == "upgrade" else set()  # the role kubevirt_upgrade calls it
+    hooks = [hooks_of_the_playbooks()] if "tasks/know_hooks.yml" in files_of(name) else []
+    return [*own, *(role_calls()[role] for role in roles & {*ROLES}), *hooks]
+
+
+def hooks_of_the_playbooks() -> dict[str, str]:
+    return dict(load(f"roles/{VARIABLES}/vars/main/hooks.yml"))
+
+
+def handed_on() -> dict[str, str]:
+    """What the playbooks hand to the roles."""
+    files = sorted((ROOT / f"roles/{VARIABLES}/vars/main").glob("*.yml"))
+    return {name: value for file in files for name, value in load(str(file)).items()}
 
 
 def made_in(value: Any) -> Iterator[str]:
@@ -141,9 +157,7 @@ def variables_of(value: Any) -> set[str]:
 
 def role_calls() -> dict[str, dict[str, str]]:
     """What the playbooks hand to each role."""
-    files = sorted((ROOT / "playbooks/vars").glob("*.yml"))
-    handed = {name: value for file in files for name, value in load(str(file)).items()}
-    return {role: {name: value for name, value in handed.items() if name.startswith(f"{role}_")} for role in ROLES}
+    return {role: {name: value for name, value in handed_on().items() if name.startswith(f"{role}_")} for role in ROLES}
 
 
 def module_task(role: str) -> tuple[str, dict[str, str]]:
@@ -203,7 +217,7 @@ def test_no_row_is_there_twice() -> None:
 
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_the_table_has_exactly_the_variables_that_a_playbook_reads(name: str) -> None:
-    made_here = {*made_in(contents(name)), *load("playbooks/vars/hooks.yml")}
+    made_here = {*made_in(contents(name)), *hooks_of_the_playbooks()}
     made_here |= {"kubevirt_upgrade_plan", "kubevirt_upgrade_result", "kubevirt_preflight_result"}  # by the roles
     read = {one for one in variables_of(contents(name)) if one.startswith("kubevirt_")} - made_here
     read |= {READ_BY_THE_WAVES} if "tasks/begin_wave.yml" in files_of(name) else set()
