@@ -11,10 +11,10 @@ help: ## Show this list
 demo: ## Upgrade a real KubeVirt with VMs on the embedded lab (root on Linux, Go); REAL_GUESTS=1: with guests that run
 	@REAL_GUESTS=$(REAL_GUESTS) tools/demo.sh
 
-test: ## All that a change must pass: lint, unit, sanity, lab (root on Linux, Go)
+test: ## All that a change must pass: lint, unit and sanity on every supported ansible-core, lab (root on Linux, Go)
 	@tools/test.sh
 
-test-full: ## The same with the report and the docs in a browser, the long lab cases, and units and sanity on every supported ansible-core
+test-full: ## The same with the report and the docs in a browser, and the long lab cases
 	@tools/test.sh full
 
 unit: ## Unit tests only, on any machine with Python; ARGS="-k name" picks some
