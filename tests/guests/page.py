@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from tests.bench.page import with_part
 from tests.guests.record import HEADINGS, Row, from_json, table
 from tests.support.kubevirt import FROM, TO
 from tests.support.lab import ROOT
@@ -34,8 +35,8 @@ MENDED = "moved, when nothing failed any more"
 NODE_GONE = "the target's node gone"
 FAILURES = (TOO_SLOW, NO_TARGET, NO_HANDLER, KILLED, MENDED, NODE_GONE)
 
-RUNS = ("run", "failures")
-"""The files of rows: the run of the proof, and the one with a drain in the upgrade and then failures."""
+RUNS = ("run", "failures", "gone")
+"""The files of rows: the run of the proof, the one with a drain in the upgrade and then failures, and the one in which a node ends."""
 
 _FOLDERS = re.compile(r"(?<==)~?/\S*/")
 """Folders of the machine on which it was run."""
@@ -66,16 +67,10 @@ def save_page() -> None:
     if wrong:
         raise ValueError(f"not as promised: {wrong}")
     text = PAGE.read_text()
-    text = _between(text, "table", table(found))
-    text = _between(text, "table of failures", table(failures))
-    text = _between(text, "run", f"```\n{_FOLDERS.sub('', (RESULTS / 'run.txt').read_text())}```\n")
+    text = with_part(text, "table", table(found))
+    text = with_part(text, "table of failures", table(failures))
+    text = with_part(text, "run", f"```\n{_FOLDERS.sub('', (RESULTS / 'run.txt').read_text())}```\n")
     PAGE.write_text(text)
-
-
-def _between(text: str, name: str, generated: str) -> str:
-    pattern = re.compile(rf"(?<=<!-- {name} -->\n).*(?=<!-- end of {name} -->)", re.DOTALL)
-    assert pattern.search(text), f"{PAGE} has no place for the {name}"
-    return pattern.sub(lambda _old: f"\n{generated}\n", text)
 
 
 def documented(lines: Iterable[str]) -> list[list[str]]:

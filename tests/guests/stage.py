@@ -38,11 +38,11 @@ _IN_PHASE = re.compile(r"\[[^]]+\] +[\d:]+ +\d+/\d+ (\w+) ")
 
 
 @contextmanager
-def lab_with_guests(name: str, eviction_strategy: str) -> Iterator[Lab]:
-    """A lab with KubeVirt 1.7.0 and two real guests."""
+def lab_with_guests(name: str, eviction_strategy: str, version: str = FROM) -> Iterator[Lab]:
+    """A lab with a KubeVirt and two real guests."""
     lab("up", "--real-guests", "--name", name)
     try:
-        lab("kubevirt", "install", FROM, "--name", name)
+        lab("kubevirt", "install", version, "--name", name)
         cluster = Lab.of(name)
         create_guests(cluster, eviction_strategy)
         yield cluster

@@ -9,53 +9,34 @@ The tests follow one another on one lab. The first guest is the canary each time
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import subprocess
 import sys
 import time
-import typing as t
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 
 from tests.guests import page
+from tests.guests.moves import CANARY, OTHER, SLOW, move, moving, other_node, slow_migrations
 from tests.guests.stage import (
     GUESTS,
-    NODES,
     Guest,
     Run,
-    ask,
     guests,
     handlers,
     is_at_rest,
     lab_with_guests,
     launcher_now,
-    launchers,
     nodes_of,
     on_node,
-    roll_out_again,
 )
 from tests.support.kubevirt import TO, assert_arrived, wait_until
-from tests.support.lab import ROOT, Json, Lab, Result, lab, worker_name
-from tests.support.vms import is_held, methods, migrations, migrations_asked_for, told, unfinished, vms
+from tests.support.lab import ROOT, Lab, Result, lab, worker_name
+from tests.support.vms import is_held, methods, migrations_asked_for, told, unfinished, vms
 
 pytestmark = pytest.mark.full
 
-CANARY, OTHER = GUESTS
 IMAGES = ("ctr", "--address=/run/containerd/containerd.sock", "--namespace=k8s.io", "images")
-SLOW = {
-    "apiVersion": "migrations.kubevirt.io/v1alpha1",
-    "kind": "MigrationPolicy",
-    "metadata": {"name": "slow"},
-    "spec": {
-        "selectors": {"namespaceSelector": {"kubernetes.io/metadata.name": "default"}},
-        "bandwidthPerMigration": "1Mi",
-    },
-}
 DOWN = 300.0
 """Seconds for which virt-handler is away."""
 
@@ -67,43 +48,7 @@ def run() -> Iterator[Run]:
         started = Run(cluster, "failures")
         yield started
         started.close()
-
-
-def move(cluster: Lab, **params: t.Any) -> Result:
-    """Move the guests, with no failure allowed."""
-    asked = {"methods": ["LiveMigrate"], "widen": [100], "soak": 3, "failure_budget": 0, **params}
-    return cluster.module("kubevirt_workload_update", asked)
-
-
-@contextmanager
-def slow_migrations(run: Run) -> Iterator[None]:
-    """The canary changes its memory faster than a policy lets it be copied, so its migration does not come to an end."""
-    run.cluster.apply(SLOW)
-    ask(run.cluster, run.addresses[CANARY], "/write?mebibytes=32")
-    try:
-        yield
-    finally:
-        ask(run.cluster, run.addresses[CANARY], "/write?mebibytes=0")
-        run.cluster.kubectl("delete", "migrationpolicy", "slow")
-
-
-@contextmanager
-def moving(cluster: Lab, **params: t.Any) -> Iterator[Future[Result]]:
-    """A run under way, as soon as the canary's memory is being copied."""
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(move, cluster, **params)
-        wait_until(lambda: future.done() or is_copied(cluster), 120)
-        assert not future.done(), told(future.result())
-        yield future
-
-
-def is_copied(cluster: Lab) -> bool:
-    """Whether a migration of ours has got as far as copying memory."""
-    return any(one.get("status", {}).get("phase") == "Running" for one in migrations(cluster))
-
-
-def other_node(node: str) -> str:
-    return next(one for one in NODES if one != node)
+        print(page.save_table())
 
 
 def assert_only_the_canary_failed(run: Run, stopped: Result, before: dict[str, Guest], position: int) -> str:
@@ -257,62 +202,3 @@ def test_all_are_moved_when_nothing_fails_any_more(run: Run) -> None:
         wait_until(lambda: is_at_rest(run.cluster))
     assert not any(vm.is_outdated for vm in vms(run.cluster).values())
     assert [row.wrong for row in run.of(page.MENDED)] == [[], []]
-
-
-def test_a_node_that_is_gone(run: Run) -> None:
-    """The last one, for the node does not come back. It is the target of a migration, and another guest runs there."""
-    run.cluster.kubectl("patch", "kubevirt", "kubevirt", "-n", "kubevirt", "--type=merge", "-p", NO_METHODS)
-    roll_out_again(run.cluster, 1)
-    bring_apart(run)
-    before, position = guests(run.cluster), run.cluster.audit_position()
-    gone = other_node(before[CANARY].node)
-    assert before[OTHER].node == gone
-    with slow_migrations(run), run.phase(page.NODE_GONE):
-        with moving(run.cluster, migration_timeout=120) as future:
-            kill_node(run.cluster, gone)
-            stopped = future.result()
-        assert stopped.code != 0
-        # It is no canary where the other one was moved to be there, and so has proven their class.
-        assert stopped.finding_ids[0] in ("workloads.canary-failed", "workloads.budget-spent"), told(stopped)
-        run.tell(f"      {stopped.finding_ids[0]}: {stopped.data['failures']}")
-        assert len(migrations_asked_for(run.cluster, position)) == 1
-        time.sleep(60)
-        assert launchers(run.cluster, OTHER) == list(before[OTHER].pods), (
-            "a second launcher, and nobody knows of the first"
-        )
-        assert [pod for pod in launchers(run.cluster, CANARY) if pod_runs_on(run.cluster, pod) != gone] == list(
-            before[CANARY].pods
-        )
-    canary, other = run.of(page.NODE_GONE)
-    assert canary.wrong == [], "the guest whose target is gone goes on"
-    assert other.boots == 1, "the guest of the node that is gone has been started elsewhere"
-
-
-def pod_runs_on(cluster: Lab, pod: str) -> str:
-    found: Json = cluster.get("pod", pod)
-    return str(found["spec"]["nodeName"])
-
-
-def bring_apart(run: Run) -> None:
-    """Let the guests run on different nodes. The other one is started anew: its launcher does not matter, but where it is."""
-    nodes = nodes_of(run.cluster)
-    if nodes[CANARY] == nodes[OTHER]:
-        run.cluster.kubectl("cordon", nodes[CANARY])
-        run.cluster.kubectl("delete", "vmi", OTHER)
-        wait_until(lambda: {*guests(run.cluster)} == {*GUESTS} and is_at_rest(run.cluster), 240)
-        run.cluster.kubectl("uncordon", nodes[CANARY])
-        run.wait_for_answers()
-    assert {*nodes_of(run.cluster).values()} == {*NODES}
-
-
-def kill_node(cluster: Lab, node: str) -> None:
-    """End all that runs on a node: the process that holds its namespaces, as the lab has put it down."""
-    record = json.loads((cluster.kubeconfig.parent / "pids" / f"{node}-init.json").read_text())
-    os.kill(record["pid"], signal.SIGKILL)
-
-
-def test_the_table() -> None:
-    print(page.save_table())
-
-
-NO_METHODS = '{"spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": []}}}'
