@@ -194,5 +194,5 @@ def test_a_command_names_a_file_as_it_was_given() -> None:
         "run -e 'kubevirt_kubeconfig=<kubeconfig>' -e 'kubevirt_manifest=<manifest>' -e kubevirt_gates=/tmp/decrypted"
     )
     result = with_names({"next": command, "markdown": f"## Next\n{command}\n", "state": "healthy"}, given, handed)
-    named = "run -e kubevirt_kubeconfig=config -e kubevirt_manifest=operator.yaml -e 'kubevirt_gates=my gates.yml'"
+    named = "run -e kubevirt_kubeconfig=config -e kubevirt_manifest=operator.yaml -e '{kubevirt_gates: my gates.yml}'"
     assert result == {"next": named, "markdown": f"## Next\n{named}\n", "state": "healthy"}
