@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import os
 import typing as t
+import warnings
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +22,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils import operatio
 from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils.operation_action import (
     LONGEST_LINE,
     Found,
+    OperationAction,
     Progress,
     as_time,
     content_of,
@@ -196,3 +201,31 @@ def test_a_command_names_a_file_as_it_was_given() -> None:
     result = with_names({"next": command, "markdown": f"## Next\n{command}\n", "state": "healthy"}, given, handed)
     named = "run -e kubevirt_kubeconfig=config -e kubevirt_manifest=operator.yaml -e '{kubevirt_gates: my gates.yml}'"
     assert result == {"next": named, "markdown": f"## Next\n{named}\n", "state": "healthy"}
+
+
+class Refused(OperationAction):
+    """An action whose operation is never reached: an option is missing."""
+
+    operation = t.cast(t.Any, SimpleNamespace(ARGUMENT_SPEC={"version": {"type": "str", "required": True}}))
+
+
+def test_what_a_worker_has_inherited_is_kept_out_of_garbage_collection() -> None:
+    """In a fork, as ansible-playbook makes one for each task: the collector would copy every page that both share."""
+    ours, theirs = multiprocessing.Pipe()
+    worker = multiprocessing.get_context("fork").Process(target=_work, args=(theirs,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forks beside the threads of pytest-xdist
+        worker.start()
+    inherited, frozen, result = ours.recv()
+    worker.join()
+    assert (result["failed"], "version" in result["msg"]) == (True, True)
+    assert frozen > inherited / 2  # some of them end meanwhile
+
+
+def _work(pipe: Connection) -> None:
+    shell = SimpleNamespace(env_prefix=lambda **_variables: "")
+    task = SimpleNamespace(environment=None, action="kubevirt_upgrade", no_log=False, check_mode=False)
+    action = Refused(task, SimpleNamespace(_shell=shell), None, None, None, None)
+    inherited, before = len(gc.get_objects()), gc.get_freeze_count()
+    result = action._run_in_process({}, "berlin", 8)
+    pipe.send((inherited, gc.get_freeze_count() - before, result))
