@@ -142,7 +142,7 @@ def _planned(api: Api, cluster: Cluster, params: Params, clock: Clock) -> Planne
         belongings,
         leftovers_of(api, facts.kubevirt_namespace),
         tuple(allowed(cures(scene), params["repair"])),
-        tuple(_foreign(api, facts) if wish.remove_namespace else ()),
+        tuple(_foreign(api, facts, wish) if wish.remove_namespace else ()),
         nobody_stops_vms=is_without_controller and params["repair"] == "finalizers",
     )
     steps = plan_of(seen, wish)
@@ -195,10 +195,10 @@ def _home_of_the_lock(facts: Facts) -> str:
     return facts.kubevirt_namespace if is_usable else LOCK_ELSEWHERE
 
 
-def _foreign(api: Api, facts: Facts) -> list[str]:
+def _foreign(api: Api, facts: Facts, wish: Wish) -> list[str]:
     """What keeps the namespace; at the end it is asked again, and then nothing is deleted unless all could be read."""
     try:
-        return foreign_objects(api, facts.kubevirt_namespace)
+        return foreign_objects(api, facts.kubevirt_namespace, disks_go=not wish.keep_disks)
     except ClusterError:
         return []
 

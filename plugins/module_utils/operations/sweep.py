@@ -217,8 +217,13 @@ def marked_nodes(api: Api) -> Iterator[MarkedNode]:
             yield _marked(node, marks)
 
 
-def foreign_objects(api: Api, namespace: str) -> list[str]:
+def foreign_objects(api: Api, namespace: str, *, disks_go: bool = False) -> list[str]:
     """What lives in KubeVirt's namespace and is neither KubeVirt's nor what Kubernetes puts into every namespace.
+
+    Args:
+        api: The cluster.
+        namespace: KubeVirt's.
+        disks_go: What may hold data goes with its owner, as the disks of VMs do unless they are kept.
 
     Raises:
         ClusterError: A kind could not be listed; so nobody knows what would be lost with the namespace.
@@ -246,7 +251,7 @@ def foreign_objects(api: Api, namespace: str) -> list[str]:
     data = {_uid(one) for resource, one in living if resource.kind in HOLDS_DATA}
     own -= data
     for _generation in range(len(living)):
-        adopted = {_uid(one) for _resource, one in living if _owners(one) & own} - own - data
+        adopted = {_uid(one) for _resource, one in living if _owners(one) & own} - own - (set() if disks_go else data)
         if not adopted:
             break
         own |= adopted

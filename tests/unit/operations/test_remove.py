@@ -326,6 +326,20 @@ def test_a_namespace_with_strangers_stays_and_that_is_said_before(cluster: Clust
     assert "remove.foreign-objects" in ids(outcome)
 
 
+def test_disks_of_vms_in_its_own_namespace_keep_it_only_if_they_stay(cluster: Cluster) -> None:
+    vm, root = cluster.vm("kubevirt/web"), cluster.put("DataVolume", "kubevirt/root")
+    root["metadata"]["ownerReferences"] = [cluster.owner(vm)]
+    cluster.disk("kubevirt/root", root, "pv-1")
+    armed: Object = {"confirm": f"{UID}:1 VMs:1 disks", "remove_namespace": True}
+    kept = cluster.check(**armed)
+    assert "delete-namespace Namespace kubevirt" not in steps(kept)
+    (found,) = [one for one in kept.findings if one.id == "remove.foreign-objects"]
+    assert found.evidence == "DataVolume kubevirt/root, PersistentVolumeClaim kubevirt/root"
+    assert "delete-namespace Namespace kubevirt" in steps(cluster.check(**armed, disks="remove"))
+    cluster.put("PersistentVolumeClaim", "kubevirt/of-nobody")
+    assert "remove.foreign-objects" in ids(cluster.check(**armed, disks="remove"))
+
+
 def test_nodes_are_left_alone_if_asked_for(cluster: Cluster) -> None:
     outcome = cluster.check(clean_nodes=False)
     assert "clean-node Node one" not in steps(outcome)
