@@ -18,6 +18,7 @@ from ..cluster.api import Api, Json
 from ..cluster.errors import NotFound
 from ..knowledge.backup_form import claims_of
 from ..knowledge.findings import Finding, finding
+from ..knowledge.marks import GROUPS
 from .observe import Facts
 
 CDI = "cdi.kubevirt.io"
@@ -38,8 +39,7 @@ class Owner:
     @property
     def goes_with_kubevirt(self) -> bool:
         """Whether it is of one of the groups that are gone after the removal."""
-        is_of_kubevirt = self.group == "kubevirt.io" or self.group.endswith(".kubevirt.io")
-        return is_of_kubevirt and self.group != CDI
+        return self.group in GROUPS
 
 
 @dataclass(frozen=True)

@@ -183,10 +183,12 @@ class KeepDisks:
             self._report(f"{one['metadata']['namespace']}/{one['metadata']['name']} makes VMs, and goes before them")
             with contextlib.suppress(NotFound):
                 self._delete(path, one["metadata"]["uid"], propagation="Orphan")
+        unblocked = self._clock.now()
         for path in makers:
             while self._api.get_or_none(path) is not None:
                 if self._clock.now() > ends:
                     raise Stopped(_stays(path, self._stop_timeout))
+                unblocked = self._unblocked(unblocked)
                 self._clock.pause(LOOK_AGAIN)
 
     def _collection(self, group: str) -> str:
@@ -217,15 +219,20 @@ class KeepDisks:
                 line = picture.trouble or f"{gone} of {total} {words} gone, on their way: {listed(leaving, 3)}"
                 if line != before:
                     self._report(line)
-            if leaving and self._unblock and self._clock.now() - unblocked >= UNBLOCK_EVERY:
-                self._unblock()
-                unblocked = self._clock.now()
             if leaving:
+                unblocked = self._unblocked(unblocked)
                 picture.changed(LOOK_AGAIN)
         if self._findings:
             raise Stopped(*self._findings)
         if total:
             self._report(f"{total} of {total} {words} gone, all their disks there")
+
+    def _unblocked(self, last: float) -> float:
+        """Take away what holds those that nobody stops, if it is time for that; when that was done last."""
+        if self._unblock is None or self._clock.now() - last < UNBLOCK_EVERY:
+            return last
+        self._unblock()
+        return self._clock.now()
 
     def _begun(self, machine: Json) -> _Leaving:
         metadata = machine["metadata"]

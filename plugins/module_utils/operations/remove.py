@@ -21,6 +21,7 @@ from . import removal_findings
 from .backup import check_backup_dir
 from .belongings import belongings_of
 from .blockage import scene_of_removal
+from .disks import findings_about_disks
 from .given_files import MANIFEST_OPTIONS
 from .lock import Lock, remove_left_lock, this_run
 from .observe import Cluster, Facts, cluster_of, wrong_cluster
@@ -157,6 +158,7 @@ def _planned(api: Api, cluster: Cluster, params: Params, clock: Clock) -> Planne
             if is_without_controller and not seen.nobody_stops_vms
             else ()
         ),
+        *(findings_about_disks(api, facts) if wish.keep_disks and has_vms else ()),
         *removal_findings.add_ons(facts),
         *sweep_findings(Proof(foreign=[*seen.foreign]), facts.kubevirt_namespace),
     ]

@@ -246,6 +246,21 @@ def test_where_nobody_stops_them_they_are_deleted_as_they_run_and_let_go(run: Ru
     assert keeping.gone == ["prod/db"]
 
 
+def test_what_makes_vms_and_is_held_by_whom_nobody_brings_back_is_let_go_too(run: Run) -> None:
+    cluster = run.cluster
+    cluster.add_machine("pool-0", strategy="Halted")
+    cluster._store(f"{POOLS}/pool", {"metadata": meta("pool", uid="pool")})
+
+    def unblock() -> None:
+        for path in (f"{POOLS}/pool", f"{VMS}/pool-0"):
+            if "deletionTimestamp" in cluster.objects.get(path, {"metadata": {}})["metadata"]:
+                cluster._collect(path, cluster.objects[path])
+
+    keeping = KeepDisks(cluster.api(), FACTS, cluster, run.said.append, 300)
+    assert [one.claim for one in keeping.run(["prod/pool-0"], (), unblock)] == ["pool-0"]
+    assert cluster.writes == ["delete virtualmachinepools pool Orphan", "delete virtualmachines pool-0 Orphan"]
+
+
 def test_so_many_at_once_and_no_more(run: Run) -> None:
     names = [f"vm-{number:03}" for number in range(3 * AT_ONCE)]
     for name in names:
@@ -433,7 +448,13 @@ class TestADisk:
 
     def test_owners_that_stay_are_fine(self, run: Run) -> None:
         run.cluster.add_machine("a")
-        run.cluster.add_claim("a", [owner("Application", "shop", "app.k8s.io/v1", "app")])
+        run.cluster.add_claim(
+            "a",
+            [
+                owner("Application", "shop", "app.k8s.io/v1", "app"),
+                owner("OvirtVolumePopulator", "a", "forklift.cdi.kubevirt.io/v1beta1", "populator"),
+            ],
+        )
         assert findings_about_disks(run.cluster.api(), FACTS) == []
 
 

@@ -59,6 +59,13 @@ class Cluster(World):
         self.put("Lease", "kubevirt/virt-operator")
         self.put("Node", "one", {"kubevirt.io/schedulable": "true", "zone": "a"})
 
+    def put(self, kind: str, name: str, labels: t.Mapping[str, str] | None = None, **metadata: t.Any) -> Object:
+        """An object in its collection; one of VMs has a spec."""
+        one = super().put(kind, name, labels, **metadata)
+        if kind.startswith("VirtualMachine"):
+            one["spec"] = {}
+        return one
+
     def _page(self, path: str, query: dict[str, str]) -> Object:
         """As the server of the sweep, and with the selectors that are used here: ``key``, ``key=value`` and ``key in (a,b)``."""
         page = super()._page(path, query)
@@ -222,6 +229,17 @@ def test_a_claim_that_a_vm_only_uses_is_no_disk_of_it(cluster: Cluster) -> None:
     cluster.vm("shop/a")
     cluster.put("PersistentVolumeClaim", "shop/used")
     assert cluster.check().extra["confirm"] == f"{UID}:1 VMs:0 disks"
+
+
+def test_a_disk_that_would_not_stay_is_said_before_any_change(cluster: Cluster) -> None:
+    cluster.vm("shop/a")
+    lone = cluster.put("VirtualMachineInstance", "shop/lone")
+    cluster.disk("shop/tpm", lone, "pv-1")
+    armed = {"confirm": f"{UID}:2 VMs:1 disks"}
+    refused = cluster.check(**armed)
+    assert blockers(refused) == ["remove.disk-would-not-stay"]
+    assert "PersistentVolumeClaim shop/tpm: This disk of VM shop/lone" in refused.failure
+    assert not cluster.check(**armed, disks="remove").failure
 
 
 def test_a_strategy_that_blocks_is_kept_to(cluster: Cluster) -> None:
