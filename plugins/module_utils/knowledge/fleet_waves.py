@@ -137,7 +137,7 @@ def _outcome(seen: Vars, number: int, state: str, message: str) -> Outcome:
     look = seen.get("kubevirt_preflight_result") or {}
     if not look.get("cluster"):
         look = seen.get("kubevirt_look") or {}
-    result = seen.get("kubevirt_upgrade_result") or seen.get("kubevirt_workloads_result") or {}
+    result = _last_word(seen)
     phases = [*_phases(seen)]
     return {
         "cluster": look.get("cluster") or result.get("cluster") or {"endpoint": "", "uid": _expected(seen)},
@@ -152,6 +152,13 @@ def _outcome(seen: Vars, number: int, state: str, message: str) -> Outcome:
         "owner": ", ".join(one["name"] for one in look.get("owners") or ()),
         "message": message,
     }
+
+
+def _last_word(seen: Vars) -> Vars:
+    """The result that tells how it ended: of the upgrade, unless it is the VMs that could not be moved."""
+    results = [seen.get("kubevirt_upgrade_result") or {}, seen.get("kubevirt_workloads_result") or {}]
+    told = [one for one in results if one.get("failed")] or [one for one in results if one]
+    return told[0] if told else {}
 
 
 def _expected(seen: Vars) -> str:

@@ -217,6 +217,23 @@ def test_an_end_has_phases_and_what_is_left() -> None:
     assert [one["id"] for one in failed["findings"]] == ["upgrade.image-pull", "x"]
 
 
+def test_vms_that_were_not_moved_after_an_upgrade_are_its_cause() -> None:
+    canary = {"id": "workloads.canary-failed", "level": "blocker", "cause": "It did not arrive."}
+    host = {
+        "kubevirt_outcome": {"wave": 1},
+        "kubevirt_upgrade_plan": {"actions": [{"action": "wait"}], "path": [1]},
+        "kubevirt_upgrade_result": {
+            "to_version": "v1.8.4",
+            "findings": [{"id": "upgrade.pinned", "level": "info"}],
+            "failed": False,
+        },
+        "kubevirt_workloads_result": {"vms": {"outdated": 3}, "findings": [canary], "failed": True},
+    }
+    assert ended(host, "Moving the VMs stopped.")["findings"] == [canary]
+    host["kubevirt_workloads_result"] = {"vms": {"outdated": 0}, "findings": [], "failed": False}
+    assert [one["id"] for one in ended(host)["findings"]] == ["upgrade.pinned"]
+
+
 def test_who_was_lost_has_failed_at_the_end() -> None:
     ends = outcomes(["a", "b"], {"a": {"kubevirt_outcome": wave([], [{}])["approved"]["a"]}, "b": {}})
     assert [one["state"] for one in ends.values()] == ["failed", "not-begun"]
