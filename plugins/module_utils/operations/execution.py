@@ -120,8 +120,7 @@ class Execution:
         try:
             how(step)
         except (ClusterError, Stopped) as error:
-            in_doubt = self._unsure or (isinstance(error, ClusterError) and error.in_doubt)
-            if in_doubt and step.writes and step not in self._written:
+            if (self._unsure or error.in_doubt) and step.writes and step not in self._written:
                 self._written.append(step)
                 self._in_doubt = step
             raise

@@ -34,7 +34,7 @@ from .removal_facts import facts_of_the_rest
 from .removal_plan import Seen, Wish, diff_of, repair_step, takes_vms_first
 from .removal_wait import DeletionJudge, sources
 from .repair import Repair
-from .stopping import Stopped, what_stopped
+from .stopping import IN_DOUBT, Stopped, what_stopped
 from .sweep import Proof, Sweep, leftovers_of, sweep_findings
 from .upgrade_plan import Step, actions_of
 from .waiting import Limits, Verdict, wait_for
@@ -81,6 +81,7 @@ class RemovalRun:
         self._report = self._tell = report
         self._done: list[Step] = []
         self._deleted: list[str] = []
+        self._in_doubt = False
         self._keep_disks = KeepDisks(api, seen.facts, clock, self._say, params["vm_stop_timeout"])
         self._repair = Repair(api, params, clock, self._say)
         self._sweep = Sweep(
@@ -99,6 +100,7 @@ class RemovalRun:
         self._outcome.findings = [*against]
         stopped = what_stopped(self._api, self._carry_out)
         if stopped:
+            self._in_doubt = stopped.in_doubt
             self._outcome.findings = [*stopped.findings, *self._outcome.findings]
             self._outcome.failure = self._failure(stopped)
             self._outcome.diff = diff_of(self._done)
@@ -257,7 +259,7 @@ class RemovalRun:
 
     @property
     def _has_written(self) -> bool:
-        return bool(self._removed or self._repair.done or self._keep_disks.wrote)
+        return bool(self._removed or self._repair.done or self._keep_disks.wrote or self._in_doubt)
 
     def _account(self) -> None:
         outcome = self._outcome
@@ -276,6 +278,8 @@ class RemovalRun:
             lines.append("Nothing was changed in the cluster.")
         else:
             lines.append(f"Deleted so far: {listed(self._removed, most=20) or 'nothing'}.")
+        if self._in_doubt:
+            lines.append(IN_DOUBT)
         if self._keep_disks.kept:
             lines.append(f"Disks that stay: {listed(map(_claim, self._keep_disks.kept), most=20)}.")
         backup = self._outcome.extra["backup"]

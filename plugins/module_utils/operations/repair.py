@@ -100,7 +100,8 @@ class Repair:
                 unsure = unsure or error.in_doubt
                 continue
             return True
-        raise Stopped(words=f"{cure.object} changes faster than it can be written. Find out who writes to it.")
+        words = f"{cure.object} changes faster than it can be written. Find out who writes to it."
+        raise Stopped(words=words, in_doubt=unsure)
 
     # virt-operator
 

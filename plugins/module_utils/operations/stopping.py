@@ -14,6 +14,8 @@ from ..cluster.interruption import Interrupted
 from ..knowledge.findings import Finding
 from .outcome import Outcome, mistake, told
 
+IN_DOUBT = "The server did not say whether the last change was stored; the next run looks."
+
 
 class Stopped(Exception):
     """The run cannot go on; the findings say why.
@@ -21,13 +23,15 @@ class Stopped(Exception):
     Attributes:
         words: What no finding says.
         signal: The name of the signal that asked for the end; empty otherwise.
+        in_doubt: It was a write that ended the run, and nobody knows whether the server carried that out.
     """
 
-    def __init__(self, *findings: Finding, words: str = "", signal: str = "") -> None:
+    def __init__(self, *findings: Finding, words: str = "", signal: str = "", in_doubt: bool = False) -> None:
         super().__init__(words)
         self.findings = findings
         self.words = words
         self.signal = signal
+        self.in_doubt = in_doubt
 
 
 def what_stopped(api: Api, work: Callable[[], None]) -> Stopped | None:
@@ -40,7 +44,7 @@ def what_stopped(api: Api, work: Callable[[], None]) -> Stopped | None:
     except Stopped as stopped:
         return stopped
     except ClusterError as error:
-        return Stopped(words=str(error))
+        return Stopped(words=str(error), in_doubt=error.in_doubt)
     except Interrupted as interrupted:
         api.hurried = HURRIED_TIMEOUT
         return Stopped(words=f"Stopped by {interrupted}.", signal=str(interrupted))

@@ -38,7 +38,7 @@ from .observe import Facts, observe
 from .outcome import Outcome, Report, listed, phase, told
 from .risk_facts import finding_of_a_gate
 from .scene import Scene, Surroundings, Vm, sources
-from .stopping import Stopped, what_stopped
+from .stopping import IN_DOUBT, Stopped, what_stopped
 from .workload_findings import rest_of
 from .workload_plan import Plan, Step, Wish, actions_of, after_of, diff_of, marked_and_outdated, movable, vms_in_words
 
@@ -95,7 +95,7 @@ class WorkloadRun:
         self._doubles: dict[str, float] = {}
         self._written: list[str] = []
         self._done: list[Step] = []
-        self._withheld = self._handed_over = False
+        self._withheld = self._handed_over = self._in_doubt = False
         self._failed_later: dict[str, str] = {}
         self._known: dict[str, tuple[str, Vm]] = {}
         self._scene = Scene(surroundings, (), (), ())
@@ -115,6 +115,7 @@ class WorkloadRun:
         stopped = what_stopped(self._api, move)
         if stopped:
             findings = [*stopped.findings, *findings]
+            self._in_doubt = stopped.in_doubt
             self._outcome.failure = self._failure(stopped)
             if stopped.signal:
                 self._tell(f"stopped by {stopped.signal}. {HOW_TO_GO_ON}")
@@ -326,6 +327,10 @@ class WorkloadRun:
 
     # Accounts
 
+    @property
+    def _has_written(self) -> bool:
+        return bool(self._written or self._mover.asked_for or self._in_doubt)
+
     def _at_the_end(self) -> list[Finding]:
         rest = self._rest()
         return [
@@ -343,7 +348,7 @@ class WorkloadRun:
         outcome, scene = self._outcome, self._scene
         if outcome.failure:
             outcome.actions = actions_of(self._done)
-        outcome.changed = bool(self._written or self._mover.asked_for)
+        outcome.changed = self._has_written
         outcome.state, strategy = "unknown", self._plan.after
         if not self._api.hurried:
             with contextlib.suppress(ClusterError):
@@ -362,8 +367,10 @@ class WorkloadRun:
         lines = ["Moving the VMs stopped.", *map(told, stopped.findings)]
         if stopped.words:
             lines.append(stopped.words)
-        if not self._written and not self._mover.asked_for:
+        if not self._has_written:
             return "\n".join([*lines, "Nothing was changed."])
+        if self._in_doubt:
+            lines.append(IN_DOUBT)
         if self._mover.moved:
             moved = sorted(self._mover.moved)
             lines.append(f"Moved by this run, and well: {vms_in_words(len(moved))} ({listed(moved)}).")

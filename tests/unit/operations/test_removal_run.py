@@ -186,3 +186,12 @@ def test_the_namespace_goes_if_that_is_asked_for(cluster: Live) -> None:
     done = cluster.run(remove_namespace=True)
     assert cluster.deleted[-1] == "kubevirt", done.failure
     assert "Namespace kubevirt" in done.extra["removed"]
+
+
+def test_a_change_of_which_nobody_knows_whether_it_was_stored_counts_as_one(cluster: Live) -> None:
+    cluster.vm("shop/a")["spec"] = {"runStrategy": "Always"}
+    cluster.refuses["PATCH", "/virtualmachines/a"] = (500, "etcdserver: request timed out")
+    stopped = cluster.run(confirm=f"{UID}:1 VMs:0 disks")
+    assert (stopped.changed, cluster.deleted) == (True, [])
+    assert "Nothing was changed" not in stopped.failure
+    assert "did not say whether the last change was stored" in stopped.failure

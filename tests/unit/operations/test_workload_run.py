@@ -763,3 +763,24 @@ def test_a_refused_migration_is_no_lost_answer(run: Run, monkeypatch: pytest.Mon
     stopped = run()
     assert "it exists" in stopped.failure
     assert not run.cluster.migrated
+
+
+@pytest.mark.parametrize(
+    ("answer", "changed", "words"),
+    [
+        (
+            Answer(500, {"message": "etcdserver: request timed out"}),
+            True,
+            "did not say whether the last change was stored",
+        ),
+        (Answer(403, {"reason": "Forbidden", "message": "no"}), False, "Nothing was changed."),
+    ],
+    ids=["lost", "refused"],
+)
+def test_a_change_whose_end_nobody_knows_counts_as_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch, answer: Answer, changed: bool, words: str
+) -> None:
+    many(run.cluster, 2)
+    monkeypatch.setattr(run.cluster, "_patched", lambda _path, _operations: answer)
+    stopped = run()
+    assert (stopped.changed, words in stopped.failure) == (changed, True), stopped.failure
