@@ -18,17 +18,24 @@ class Interrupted(BaseException):
     """A signal asked for the end. ``str()`` is its name. Not an Exception, so that only ``finally`` sees it on its way."""
 
 
+def _is_ending(_number: int, _frame: FrameType | None) -> None:
+    """Nothing: this process is ending already."""
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """A signal to end raises Interrupted, and further ones cannot cut off what cleans up then.
 
-    By default such a signal ends a worker at once, without any ``finally``.
+    By default such a signal ends a worker at once, without any ``finally``. Afterwards Ansible goes on with the next item of a loop, or
+    the next attempt, in the same process: none begins any more.
     """
     signals = (signal.SIGINT, signal.SIGTERM)
+    if signal.getsignal(signal.SIGTERM) is _is_ending:
+        raise Interrupted("the signal that stopped this task")
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         for one in signals:
-            signal.signal(one, signal.SIG_IGN)
+            signal.signal(one, _is_ending)
         raise Interrupted(signal.Signals(number).name)
 
     before = {one: signal.signal(one, interrupt) for one in signals}

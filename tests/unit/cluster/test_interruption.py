@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import typing as t
 
@@ -34,6 +35,16 @@ def test_a_signal_is_raised_once_and_the_clean_up_is_not_cut_off(number: signal.
             cleaned_up = True
     assert cleaned_up
     signal.raise_signal(signal.SIGTERM)
+
+
+def test_after_it_nothing_begins_in_this_process_any_more(handlers: None) -> None:
+    """Ansible goes on with the next item of a loop there, although everybody was told to end."""
+    with contextlib.suppress(Interrupted), interruptible():
+        signal.raise_signal(signal.SIGINT)
+    begun = False
+    with pytest.raises(Interrupted, match="stopped this task"), interruptible():
+        begun = True
+    assert not begun
 
 
 def test_without_a_signal_the_handlers_are_put_back(handlers: None) -> None:
