@@ -190,9 +190,9 @@ def _about_the_install_strategy(scene: Scene) -> Iterator[Finding]:
         yield finding(
             "remove.phase-deploying",
             object=object_name(kubevirt),
-            cause="Its installation has not come to its end. virt-operator deletes such a KubeVirt too, from 0.26 on.",
+            cause="Its installation has not come to its end. virt-operator deletes such a KubeVirt too, from 0.27 on.",
             evidence="status.phase: Deploying",
-            fix="With an older version wait until it is Deployed, or until its conditions name an error.",
+            fix="Nothing. With an older version the run waits until it is Deployed, or until a condition names an error.",
         )
 
 

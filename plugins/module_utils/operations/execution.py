@@ -222,7 +222,7 @@ class Execution:
         """What a wait failed from, the cause first; behind it which clock has run out."""
         if waited.end == "failed":
             return found
-        seconds = limits.stall if waited.end == "stalled" else limits.deadline
+        seconds = limits.that_ended(waited.end)
         first = waited.missing[0] if waited.missing else "it did not stay done"
         clock = finding(
             "upgrade.stalled" if waited.end == "stalled" else "upgrade.timeout",

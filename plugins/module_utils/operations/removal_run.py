@@ -154,9 +154,8 @@ class RemovalRun:
         with Picture(self._api, sources(self._facts)[:1]) as picture:
             waited = wait_for(picture, judge, limits, clock=self._clock, report=self._tell)
         if waited.end != "done":
-            cause = (
-                f"It is still being installed after {self._params['stall_timeout']} s, and a deletion would never end."
-            )
+            seconds = limits.that_ended(waited.end)
+            cause = f"It is still being installed after {seconds:.0f} s, and a deletion would never end."
             raise Stopped(removal_findings.stalled(self._facts, cause, waited.missing))
 
     def _take_vms(self, _steps: Sequence[Step]) -> None:

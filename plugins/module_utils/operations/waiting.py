@@ -44,6 +44,9 @@ class Verdict:
     stage: Stage | None = None
 
 
+End = t.Literal["done", "failed", "stalled", "timeout"]
+
+
 @dataclass(frozen=True)
 class Limits:
     """How long to wait, in seconds.
@@ -58,8 +61,9 @@ class Limits:
     stall: float
     hold: float = 0.0
 
-
-End = t.Literal["done", "failed", "stalled", "timeout"]
+    def that_ended(self, end: End) -> float:
+        """The one that has run out where a wait stalled or timed out."""
+        return self.stall if end == "stalled" else self.deadline
 
 
 @dataclass(frozen=True)

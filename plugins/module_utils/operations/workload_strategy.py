@@ -189,7 +189,7 @@ def _carry_out(
 
     def patch_of(kubevirt: Json) -> list[dict[str, t.Any]] | None:
         if held_methods(kubevirt) is not None:
-            raise ClusterError("An upgrade began meanwhile and holds the methods. When it is done, run this again.")
+            raise ClusterError("Another run began meanwhile and holds the methods. When it is done, run this again.")
         now = strategy_of(kubevirt)
         wanted = _wanted(now, asked)
         return None if now == wanted else strategy_patch(kubevirt, wanted)

@@ -195,3 +195,12 @@ def test_a_change_of_which_nobody_knows_whether_it_was_stored_counts_as_one(clus
     assert (stopped.changed, cluster.deleted) == (True, [])
     assert "Nothing was changed" not in stopped.failure
     assert "did not say whether the last change was stored" in stopped.failure
+
+
+@pytest.mark.parametrize(("limits", "seconds"), [({"wait_timeout": 1}, 1), ({"stall_timeout": 1}, 1)])
+def test_an_old_installation_that_does_not_end_is_not_deleted(cluster: Live, limits: Object, seconds: int) -> None:
+    cluster.kubevirt["status"] |= {"phase": "Deploying", "observedKubeVirtVersion": "v0.26.0"}
+    stopped = cluster.run(**limits)
+    assert stopped.findings[0].id == "remove.stalled"
+    assert f"It is still being installed after {seconds} s" in stopped.failure
+    assert (cluster.deleted, stopped.changed) == ([], False)

@@ -180,7 +180,7 @@ def test_a_hold_that_begins_after_the_look(run: Run) -> None:
 
     run.server.request = hold_when_it_is_read_again
     stopped = run("LiveMigrate")
-    assert "An upgrade began meanwhile" in stopped.failure and stopped.failure.endswith("Nothing was changed.")
+    assert "Another run began meanwhile" in stopped.failure and stopped.failure.endswith("Nothing was changed.")
     assert (stopped.changed, stopped.diff, run.server.written) == (False, [], [])
 
 
