@@ -148,6 +148,10 @@ class Api:
             raise _error("GET", path, response.status, data)
         return data
 
+    def peek_object(self, path: str, query: Mapping[str, t.Any], *, metadata_only: bool = False) -> Json:
+        """The object at ``path``, asked for as by ``peek``; whoever answers may not be the API server itself."""
+        return _answer("GET", path, 200, self.peek(path, query, metadata_only=metadata_only))
+
     def objects(self, path: str, *, label_selector: str = "", metadata_only: bool = False) -> Iterator[Json]:
         """All objects of the collection at ``path``, read in pages of ``PAGE``."""
         for page in self._pages(path, label_selector, metadata_only):

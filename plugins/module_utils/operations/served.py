@@ -10,7 +10,6 @@ rest is still read, and what was not is said.
 
 from __future__ import annotations
 
-import json
 import typing as t
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -66,7 +65,7 @@ def served_resources(api: Api, groups: Collection[str] | None = None) -> tuple[l
             continue
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
         try:
-            served = attempted(api, lambda path=path: json.loads(api.peek(path, {})))  # type: ignore[misc]
+            served = attempted(api, lambda path=path: api.peek_object(path, {}))  # type: ignore[misc]
         except NotFound:  # it has just gone
             continue
         except ClusterError as error:
@@ -115,6 +114,6 @@ def _pages(api: Api, path: str) -> Iterator[Json]:
     following: str | None = ""
     while following is not None:  # the server ends the list
         query: Json = {"limit": PAGE} | ({"continue": following} if following else {})
-        page: Json = json.loads(api.peek(path, query, metadata_only=True))
+        page = api.peek_object(path, query, metadata_only=True)
         yield from page.get("items") or ()
-        following = page["metadata"].get("continue") or None
+        following = (page.get("metadata") or {}).get("continue") or None

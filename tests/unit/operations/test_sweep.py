@@ -399,6 +399,23 @@ def test_a_kind_that_cannot_be_listed_is_said_and_the_rest_is_done(world: World)
     assert [one.id for one in sweep_findings(proof, "kubevirt")] == ["remove.not-searched"]
 
 
+@pytest.mark.parametrize("where", ["/configmaps", "/apis/coordination.k8s.io/v1"], ids=["kind", "group"])
+def test_what_answers_with_something_else_than_json_is_said_too(world: World, where: str) -> None:
+    """An API server of somebody else's that stands behind a proxy, say."""
+    world.put("Secret", "kubevirt/kubevirt-ca", MANAGED)
+    answered, page = world.request, Answer(200, None)
+    page.data = b"<html>Log in</html>"
+
+    def request(method: str, url: str, **options: t.Any) -> Answer:
+        return page if urlsplit(url).path.endswith(where) else answered(method, url, **options)
+
+    world.request = request  # type: ignore[method-assign]
+    proof = swept(world)
+    assert world.deleted == ["kubevirt-ca"]
+    [line] = proof.unreadable
+    assert "not JSON" in line
+
+
 NODE = "/api/v1/nodes/worker"
 
 
