@@ -20,6 +20,7 @@ import typing as t
 import uuid
 from collections.abc import Iterator, Mapping
 
+from .guests import run_strategy
 from .marks import is_made_by_virt_operator
 from .user_kinds import USER_KINDS, VMS
 
@@ -136,14 +137,7 @@ def _asked_to_run(vm: Object) -> Json:
 
 def is_halted(vm: Object) -> bool:
     """Whether the VM is asked not to run."""
-    spec = vm["spec"]
-    return spec.get("runStrategy") == "Halted" or (spec.get("runStrategy") is None and not spec.get("running"))
-
-
-def run_strategy(vm: Object) -> str:
-    """The run strategy that is asked for."""
-    spec = vm["spec"]
-    return spec.get("runStrategy") or ("Always" if spec.get("running") else "Halted")
+    return run_strategy(vm) == "Halted"
 
 
 def halting(vm: Object) -> list[Json]:

@@ -5,7 +5,7 @@
 """Private to the collection. What fails while a hop is waited for, the likely cause first.
 
 This is the front: ``symptoms`` has what objects show, ``failing_pods`` and ``operator_failures`` what that means,
-``standstill`` what is looked for once at the end, ``patience`` how long each may last.
+``standstill`` what is looked for once at the end, ``tolerance`` how long each may last.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ OF_KUBERNETES = frozenset(
     }
 )
 
-# By the end of the finalizer's domain, the longest first.
+# By the end of the finalizer's domain; the longest that fits counts.
 _OWNERS: Mapping[str, str] = {
     "argocd.argoproj.io": "Argo CD",
     "cattle.io": "Rancher",

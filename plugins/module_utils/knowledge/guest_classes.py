@@ -110,11 +110,7 @@ def _storage(spec: Object, status: Object) -> Iterable[str]:
         claim = claims.get(volume["name"]) or {}
         if kind in ("persistentVolumeClaim", "dataVolume"):
             kind = "claim"
-        yield (
-            " ".join((kind, claim.get("volumeMode") or "", *sorted(claim.get("accessModes") or ())))
-            .replace("  ", " ")
-            .strip()
-        )
+        yield " ".join(filter(None, (kind, claim.get("volumeMode"), *sorted(claim.get("accessModes") or ()))))
 
 
 def _network(spec: Object, domain: Object) -> Iterable[str]:

@@ -134,7 +134,13 @@ def guest_of(vmi: Object, run_strategies: Mapping[str, str], default_eviction: s
 
 def run_strategies_of(vms: Iterable[Object]) -> dict[str, str]:
     """The run strategy of each VirtualMachine, by namespace/name."""
-    return {f"{vm['metadata']['namespace']}/{vm['metadata']['name']}": _run_strategy(vm) for vm in vms}
+    return {f"{vm['metadata']['namespace']}/{vm['metadata']['name']}": run_strategy(vm) for vm in vms}
+
+
+def run_strategy(vm: Object) -> str:
+    """The run strategy that is asked for. spec.running is the older word: true is Always, false is Halted."""
+    spec = vm.get("spec") or {}
+    return spec.get("runStrategy") or ("Always" if spec.get("running") else "Halted")
 
 
 def default_eviction_strategy(kubevirt: Object) -> str | None:
@@ -148,12 +154,6 @@ def _keeper(metadata: Object) -> tuple[Keeper, str]:
         if reference.get("controller") and reference["kind"] in (Keeper.VM, Keeper.REPLICA_SET):
             return Keeper(reference["kind"]), reference["name"]
     return Keeper.NOBODY, ""
-
-
-def _run_strategy(vm: Object) -> str:
-    """spec.running is the older word: True is Always, False is Halted."""
-    spec = vm.get("spec") or {}
-    return spec.get("runStrategy") or ("Always" if spec.get("running") else "Halted")
 
 
 def _why_not(condition: Object) -> str:

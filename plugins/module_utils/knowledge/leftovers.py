@@ -10,13 +10,13 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 
 from .findings import Finding, finding
+from .marks import TEMPORARY_WEBHOOK
 from .objects import object_name
 
 Object = Mapping[str, t.Any]
 
 OF_THE_OPERATOR = "virt-operator-validator"
 OF_VIRT_API = ("virt-api-validator", "virt-api-mutator", "virt-launcher-pod-mutator")
-TEMPORARY = "virt-operator-tmp-webhook"
 SUBRESOURCES = "subresources.kubevirt.io"
 
 
@@ -51,7 +51,7 @@ def temporary_webhook_findings(configurations: Iterable[Object]) -> list[Finding
             fix=_deletion(one),
         )
         for one in configurations
-        if one["metadata"]["name"].startswith(TEMPORARY)
+        if one["metadata"]["name"].startswith(TEMPORARY_WEBHOOK)
     ]
 
 

@@ -13,6 +13,8 @@ import typing as t
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from .launchers import tag_of
+
 try:
     import yaml
 except ImportError:  # said when a manifest is to be read
@@ -163,7 +165,7 @@ def declared_version(deployment: Object) -> str | None:
     environment = _environment(deployment)
     if environment.get("KUBEVIRT_VERSION"):
         return environment["KUBEVIRT_VERSION"]
-    return next((tag for tag in map(_tag, _operator_images(deployment)) if tag), None)
+    return next((tag for tag in map(tag_of, _operator_images(deployment)) if tag), None)
 
 
 def declared_registry(deployment: Object) -> str | None:
@@ -203,7 +205,7 @@ def images_of_another_version(deployment: Object, manifest: Manifest) -> dict[st
         if (name.endswith(("_IMAGE", "_SHASUM")) or name == "KUBEVIRT_VERSION")
         and name not in declared
         and value
-        and manifest.version not in (value, _tag(value))
+        and manifest.version not in (value, tag_of(value))
     }
 
 
@@ -400,11 +402,6 @@ def _operator_container(deployment: Object) -> Object:
 
 def _environment(deployment: Object) -> dict[str, str | None]:
     return {v["name"]: v.get("value") for v in _operator_container(deployment).get("env") or ()}
-
-
-def _tag(image: str) -> str:
-    """The tag of an image, empty where it has none; a port is none, nor is a digest."""
-    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
 
 
 def _operator_images(deployment: Object) -> list[str]:

@@ -101,7 +101,8 @@ _ELSEWHERE = frozenset(
         ("RoleBinding", "kube-system", "kubevirt-apiserver-auth-reader"),
     }
 )
-_TEMPORARY_WEBHOOK = "virt-operator-tmp-webhook"
+TEMPORARY_WEBHOOK = "virt-operator-tmp-webhook"
+"""How the names of the webhooks begin that virt-operator makes for an update of its own CRDs."""
 _SERVICES = frozenset({"virt-api", "virt-template-apiserver"})
 
 HOLDS_DATA = frozenset(
@@ -259,7 +260,7 @@ def _mark_by_name(kind: str, one: Object, namespace: str) -> str:
     name, where = one["metadata"]["name"], one["metadata"].get("namespace") or ""
     is_known = (
         (name in _NAMES.get(kind, ()) and not where)
-        or (kind == "ValidatingWebhookConfiguration" and name.startswith(_TEMPORARY_WEBHOOK))
+        or (kind == "ValidatingWebhookConfiguration" and name.startswith(TEMPORARY_WEBHOOK))
         or (name in _NAMES_IN_ITS_NAMESPACE.get(kind, ()) and where == namespace)
         or (kind, where, name) in _ELSEWHERE
     )

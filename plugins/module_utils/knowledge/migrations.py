@@ -69,6 +69,14 @@ def is_unfinished(migration: Object) -> bool:
     return _phase(migration) not in ("Succeeded", "Failed")
 
 
+def unfinished_migrations(migrations: Iterable[Object]) -> list[str]:
+    """``namespace/name`` of those that have neither succeeded nor failed.
+
+    Live migrations in flight fail when the control plane is updated (docs/updates.md of kubevirt/kubevirt).
+    """
+    return [key_of(one) for one in migrations if is_unfinished(one)]
+
+
 def has_succeeded(migration: Object) -> bool:
     """Whether it says that the VM is at the target."""
     return _phase(migration) == "Succeeded"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private to the collection. Where the API serves the kinds of kubevirt-operator.yaml."""
+"""Private to the collection. How objects are named for people, and where the API serves those of kubevirt-operator.yaml."""
 
 from __future__ import annotations
 

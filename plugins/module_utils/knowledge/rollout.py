@@ -31,6 +31,7 @@ from .settling import (
     waiting_reason,
     wanted_pods,
 )
+from .symptoms import is_of_strategy_job
 from .versions import try_parse
 
 Object = Mapping[str, t.Any]
@@ -39,9 +40,6 @@ Position = tuple[int, str]
 _LATER = {"virt-handler": 2, "virt-controller": 3, "virt-api": 5}
 _OTHERWISE = {"virt-api": 2, "virt-controller": 3, "virt-handler": 5}
 _OTHERS = 4
-
-_APP = "kubevirt.io"
-_STRATEGY_JOB = "virt-operator-strategy-dumper"
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def _left_of_the_operator(operator: Object) -> int:
 
 
 def _of_the_strategy(parts: Iterable[Object], pods: Iterable[Object]) -> Stage:
-    jobs = [pod for pod in unfinished(pods) if (pod["metadata"].get("labels") or {}).get(_APP) == _STRATEGY_JOB]
+    jobs = [pod for pod in unfinished(pods) if is_of_strategy_job(pod)]
     phases = [(pod.get("status") or {}).get("phase") for pod in jobs]
     reason = f"the pod of its Job is {phases[0]}" if phases else "virt-operator prepares the new objects"
     rest = (("Job", 1), *((kind(part), wanted_pods(part)) for part in parts))

@@ -17,7 +17,7 @@ from .failing_pods import refusal
 from .findings import Finding, finding
 from .objects import object_name
 from .settling import IDENTIFIER_ANNOTATION
-from .symptoms import app_of, shortened, so_do
+from .symptoms import app_of, shortened, so_do, time_of
 
 Object = Mapping[str, t.Any]
 
@@ -75,16 +75,11 @@ def refusals(events: Iterable[Object], short: Iterable[str]) -> list[Finding]:
     short = set(short)
     latest = {
         object_name({"kind": about["kind"], "metadata": about}): str(event.get("message") or "")
-        for event in sorted(events, key=_time_of)
+        for event in sorted(events, key=time_of)
         if event.get("reason") == "FailedCreate" and (about := event.get("involvedObject"))
         if f"{about.get('kind')} {about.get('name')}" in short
     }
     return [one for name, message in latest.items() if (one := refusal(name, message))]
-
-
-def _time_of(event: Object) -> str:
-    series = event.get("series") or {}
-    return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def nodes_in_question(pods: Iterable[Object]) -> list[str]:

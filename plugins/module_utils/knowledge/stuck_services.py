@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from .blockage_scene import API, Cure, Object, Scene, condition_of, some_of
 from .finalizers import OPERATOR
 from .findings import Finding, finding
-from .leftovers import OF_THE_OPERATOR, OF_VIRT_API, TEMPORARY
-from .marks import AGGREGATED_GROUPS
+from .leftovers import OF_THE_OPERATOR, OF_VIRT_API
+from .marks import AGGREGATED_GROUPS, TEMPORARY_WEBHOOK
 from .objects import object_name
 from .symptoms import shortened
 
@@ -49,7 +49,7 @@ def _is_dead(scene: Scene, service: str, part: str) -> bool:
 def part_behind(configuration: Object) -> str:
     """The part of KubeVirt that a webhook asks."""
     name = configuration["metadata"]["name"]
-    return OPERATOR if name == OF_THE_OPERATOR or name.startswith(TEMPORARY) else API
+    return OPERATOR if name == OF_THE_OPERATOR or name.startswith(TEMPORARY_WEBHOOK) else API
 
 
 def webhook_cure(configuration: Object) -> Cure:

@@ -177,6 +177,13 @@ def deployment_of(pod: Object) -> str | None:
     return identifier or (job[1] if job else None)
 
 
+def time_of(event: Object) -> str:
+    """When it happened last: RFC 3339, so that texts compare as times do. Which field is set depends on who wrote the event."""
+    series, metadata = event.get("series") or {}, event.get("metadata") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    return next((str(one) for one in (*times, metadata.get("creationTimestamp")) if one), "")
+
+
 def shortened(text: str) -> str:
     """In one line, and not longer than evidence may be."""
     text = " ".join(text.split())

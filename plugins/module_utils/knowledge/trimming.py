@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .objects import object_name
 from .settling import managed, operand_unsettled, pod_unsettled, unfinished
+from .symptoms import time_of
 
 Object = Mapping[str, t.Any]
 Json = dict[str, t.Any]
@@ -76,14 +77,7 @@ def has_failed(job: Object) -> bool:
 
 def warnings(events: Iterable[Object]) -> list[Object]:
     """The Warning events, the latest first."""
-    return sorted((one for one in events if one.get("type") == "Warning"), key=_time, reverse=True)
-
-
-def _time(event: Object) -> str:
-    """RFC 3339, so that texts compare as times do. Which of them is set depends on who wrote the event."""
-    series = event.get("series") or {}
-    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
-    return next((str(one) for one in times if one), str(event["metadata"].get("creationTimestamp") or ""))
+    return sorted((one for one in events if one.get("type") == "Warning"), key=time_of, reverse=True)
 
 
 def trimmed(one: Object) -> Json:

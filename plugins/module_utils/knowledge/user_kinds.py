@@ -32,6 +32,9 @@ class UserKind:
 VMS = UserKind("kubevirt.io", "virtualmachines", "VirtualMachine")
 VMIS = UserKind("kubevirt.io", "virtualmachineinstances", "VirtualMachineInstance")
 REPLICA_SETS = UserKind("kubevirt.io", "virtualmachineinstancereplicasets", "VirtualMachineInstanceReplicaSet")
+POOLS = UserKind("pool.kubevirt.io", "virtualmachinepools", "VirtualMachinePool")
+MAKERS = (POOLS, REPLICA_SETS)
+"""The kinds that make VMs anew when these are deleted."""
 MIGRATIONS = UserKind(
     "kubevirt.io", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration", is_applied=False
 )
@@ -51,7 +54,7 @@ USER_KINDS: tuple[UserKind, ...] = (
     VMS,
     VMIS,
     REPLICA_SETS,
-    UserKind("pool.kubevirt.io", "virtualmachinepools", "VirtualMachinePool"),
+    POOLS,
     UserKind("template.kubevirt.io", "virtualmachinetemplates", "VirtualMachineTemplate"),
     UserKind(
         "template.kubevirt.io", "virtualmachinetemplaterequests", "VirtualMachineTemplateRequest", is_applied=False

@@ -19,6 +19,8 @@ import json
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from .workload_strategy import methods_of, strategy_of
+
 HELD_ANNOTATION = "lifecycle.kubevirt.io/held-workload-update-methods"
 
 Object = Mapping[str, t.Any]
@@ -32,8 +34,7 @@ _ANNOTATION = f"{_ANNOTATIONS}/{HELD_ANNOTATION.replace('/', '~1')}"
 
 def methods(kubevirt: Object) -> list[str]:
     """The workload update methods that are set now."""
-    strategy = kubevirt.get("spec", {}).get("workloadUpdateStrategy") or {}
-    return list(strategy.get("workloadUpdateMethods") or [])
+    return list(methods_of(strategy_of(kubevirt)))
 
 
 def held_methods(kubevirt: Object) -> list[str] | None:

@@ -18,8 +18,7 @@ from ..cluster.api import Api, Json
 from ..cluster.errors import Forbidden, NotFound
 from ..knowledge.blockage_scene import PARTS, Held, Scene
 from ..knowledge.finalizers import HANDLER
-from ..knowledge.leftovers import TEMPORARY
-from ..knowledge.marks import GROUPS
+from ..knowledge.marks import GROUPS, TEMPORARY_WEBHOOK
 from ..knowledge.stuck_objects import nodes_of
 from ..knowledge.stuck_services import WEBHOOKS, services_of
 from .observe import Facts
@@ -133,7 +132,9 @@ class _Reader:
         for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
             found += self._read(f"{kind.lower()}s", functools.partial(webhook_configurations, self._api, kind), [])
         return [
-            one for one in found if one["metadata"]["name"] in WEBHOOKS or one["metadata"]["name"].startswith(TEMPORARY)
+            one
+            for one in found
+            if one["metadata"]["name"] in WEBHOOKS or one["metadata"]["name"].startswith(TEMPORARY_WEBHOOK)
         ]
 
     def api_services(self) -> list[Json]:

@@ -33,8 +33,11 @@ from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
 from ..cluster.errors import ApiError, Conflict, NotFound
 from ..cluster.watch import Picture, Source
-from ..knowledge.backup_form import claims_of, halting, is_halted, run_strategy
+from ..knowledge.backup_form import claims_of, halting, is_halted
 from ..knowledge.findings import Finding, finding
+from ..knowledge.guests import run_strategy
+from ..knowledge.migrations import key_of
+from ..knowledge.user_kinds import MAKERS
 from .disk_survey import Claim, Survey, disks_that_would_not_stay, what_became_of, without_owner
 from .observe import Facts
 from .outcome import Report, listed
@@ -49,8 +52,6 @@ GAP = 10.0
 
 UNBLOCK_EVERY = 10.0
 """Seconds between two looks at what holds the VMs that nobody stops."""
-
-MAKERS = (("pool.kubevirt.io", "virtualmachinepools"), ("kubevirt.io", "virtualmachineinstancereplicasets"))
 
 
 @dataclass(frozen=True)
@@ -151,15 +152,15 @@ class KeepDisks:
         self._survey = Survey(self._api, self._facts)
         self._unblock = unblock
         with Picture(self._api, self._sources()) as picture:
-            there = [one for one in picture.objects("vms") if _key(one) in vms]
-            there += [one for one in picture.objects("vmis") if _key(one) in vmis]
+            there = [one for one in picture.objects("vms") if key_of(one) in vms]
+            there += [one for one in picture.objects("vmis") if key_of(one) in vmis]
             against = disks_that_would_not_stay(self._survey, there)
             if against:
                 raise Stopped(*against)
             self._end_makers()
             self._empty(picture, "vms", "VMs", vms, self._step_of_a_vm)
             if unblock:
-                vmis = {*vmis, *(_key(one) for one in picture.objects("vmis") if _key(one) in vms)}
+                vmis = {*vmis, *(key_of(one) for one in picture.objects("vmis") if key_of(one) in vms)}
             self._empty(picture, "vmis", "VMs without a VirtualMachine", vmis, self._step_of_a_vmi)
         return self.kept
 
@@ -174,13 +175,13 @@ class KeepDisks:
     def _end_makers(self) -> None:
         ends = self._clock.now() + self._stop_timeout
         makers = {
-            f"{collection}/namespaces/{one['metadata']['namespace']}/{plural}/{one['metadata']['name']}": one
-            for group, plural in MAKERS
-            if (collection := self._collection(group))
-            for one in self._api.list_or_empty(f"{collection}/{plural}")
+            f"{collection}/namespaces/{one['metadata']['namespace']}/{kind.resource}/{one['metadata']['name']}": one
+            for kind in MAKERS
+            if (collection := self._collection(kind.group))
+            for one in self._api.list_or_empty(f"{collection}/{kind.resource}")
         }
         for path, one in makers.items():
-            self._report(f"{one['metadata']['namespace']}/{one['metadata']['name']} makes VMs, and goes before them")
+            self._report(f"{key_of(one)} makes VMs, and goes before them")
             with contextlib.suppress(NotFound):
                 self._delete(path, one["metadata"]["uid"], propagation="Orphan")
         unblocked = self._clock.now()
@@ -205,8 +206,8 @@ class KeepDisks:
         leaving: dict[str, _Leaving] = {}
         told, line, unblocked = self._clock.now(), "", self._clock.now()
         while leaving or (waiting and not self._findings):
-            there = {_key(one): one for one in picture.objects(source)}
-            vmis = {_key(one): one for one in picture.objects("vmis")}
+            there = {key_of(one): one for one in picture.objects(source)}
+            vmis = {key_of(one): one for one in picture.objects("vmis")}
             while waiting and len(leaving) < AT_ONCE and not self._findings:
                 name = waiting.popleft()
                 if name in there:
@@ -359,11 +360,6 @@ def _kept_of_a_machine(live: Json) -> Json:
         },
         "status": {"nodeName": (live.get("status") or {}).get("nodeName")},
     }
-
-
-def _key(live: Json) -> str:
-    metadata = live["metadata"]
-    return f"{metadata['namespace']}/{metadata['name']}"
 
 
 def _why(leaving: _Leaving, seen: Json, vmi: Json | None) -> str:

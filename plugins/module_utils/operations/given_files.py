@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private to the collection. What options name by a path, an address or a text: the manifests and the releases file."""
+"""Private to the collection. What options name by a path, an address or a text: manifests, and files of releases, risks and gates."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def load_manifest(params: Params, version: Version, *, is_one_of_several: bool) 
     name = "the given text" if is_text(origin) else origin
     try:
         if checksum and not checksum_matches(data, checksum):
-            raise ManifestError(f"its checksum is not {checksum}. Get the file again, or correct manifest_checksum")
+            raise ManifestError(f"its checksum is not {checksum}. Get the file again, or correct manifest_checksum.")
         manifest = parse(data.decode("utf-8", errors="replace"))
         if params["image_registry"]:
             manifest = with_registry(manifest, params["image_registry"])

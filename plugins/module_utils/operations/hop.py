@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 
 from ..cluster.watch import Picture, Source
 from ..knowledge.failures import failures
-from ..knowledge.launchers import unfinished_migrations
 from ..knowledge.manifest import declared_version
+from ..knowledge.migrations import unfinished_migrations
 from ..knowledge.operator_failures import gone
 from ..knowledge.rollout import Stage, stage_of
 from ..knowledge.settling import IDENTIFIER_ANNOTATION, managed, operator_unsettled, unsettled
@@ -145,14 +145,15 @@ def operator_of(deployments: list[dict[str, t.Any]]) -> dict[str, t.Any] | None:
     return next((one for one in deployments if one["metadata"]["name"] == "virt-operator"), None)
 
 
-def _movement(kubevirt: Object, *collections: list[dict[str, t.Any]]) -> Hashable:
+def _movement(
+    kubevirt: Object, deployments: Iterable[Object], daemonsets: Iterable[Object], pods: Iterable[Object]
+) -> Hashable:
     """Changes when a condition changes, or when more or other pods are there, updated or ready."""
     status = kubevirt.get("status", {})
     conditions = tuple((c["type"], c["status"], c.get("reason")) for c in status.get("conditions", []))
     versions = tuple(
         status.get(key) for key in ("targetKubeVirtVersion", "observedKubeVirtVersion", "observedGeneration")
     )
-    deployments, daemonsets, pods = collections
     counts = tuple(
         (one["metadata"]["name"], *(one.get("status", {}).get(key) for key in keys))
         for group, keys in (

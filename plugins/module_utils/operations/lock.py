@@ -101,7 +101,7 @@ class Lock:
                     return lease
         except Forbidden as error:
             raise Stopped(
-                words=f"{error.reason}: {error.message} While it runs, an upgrade holds a Lease, so that no second one writes to the same "
+                words=f"{error.reason}: {error.message} While it is at work, a run holds a Lease, so that no second one writes to the same "
                 f"cluster. Let the user create, get, update and delete leases.coordination.k8s.io in the namespace {self._namespace}."
             ) from error
         except ClusterError as error:

@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..cluster.api import Api
+from ..knowledge.releases import NAMESPACE
 from .observe import Cluster, Facts, crd_of_kubevirts, observe
-
-USUAL_HOME = "kubevirt"
-"""The namespace of kubevirt-operator.yaml."""
 
 
 def facts_of_the_rest(api: Api, cluster: Cluster, namespace: str) -> Facts:
@@ -26,7 +24,7 @@ def facts_of_the_rest(api: Api, cluster: Cluster, namespace: str) -> Facts:
     facts = observe(api, cluster)
     if facts.kubevirts:
         return facts
-    home = namespace or _home_of_the_operator(api) or USUAL_HOME
+    home = namespace or _home_of_the_operator(api) or NAMESPACE
     return replace(
         facts,
         home=home,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..knowledge.blockage_scene import Cure
 from ..knowledge.marks import MANAGED_BY
 from ..knowledge.stuck import lets_it_go_on
-from ..knowledge.user_kinds import REPLICA_SETS, VMIS, VMS
+from ..knowledge.user_kinds import MAKERS, VMIS, VMS
 from ..knowledge.versions import Version
 from .belongings import Belongings
 from .observe import Facts
@@ -22,8 +22,6 @@ from .sweep import Left, Leftovers
 from .upgrade_plan import Step
 from .upgrade_wish import running_version
 
-MAKERS = ("VirtualMachinePool", REPLICA_SETS.kind)
-"""The kinds that make VMs anew when these are deleted."""
 LAST_THAT_HANGS = Version(0, 26, 99)
 """Up to this version a KubeVirt object that is deleted while it is being installed stays for ever (kubevirt/kubevirt#2961)."""
 READS_ONLY = ("back-up", "wait-installed", "wait-deleted", "prove")
@@ -69,11 +67,6 @@ class Seen:
     def by_us(self) -> tuple[Left, ...]:
         """The objects that we delete ourselves: all there are, or those that virt-operator does not know as its own."""
         return tuple(one for one in self.leftovers.removable if not (self.is_live and _is_of_virt_operator(one)))
-
-    @property
-    def by_virt_operator(self) -> tuple[Left, ...]:
-        """The objects that virt-operator deletes."""
-        return tuple(one for one in self.leftovers.removable if self.is_live and _is_of_virt_operator(one))
 
 
 def plan_of(seen: Seen, wish: Wish) -> tuple[Step, ...]:
@@ -137,14 +130,9 @@ def _take_vms(seen: Seen) -> Iterator[Step]:
     held = seen.belongings
     if not held.vms and not held.standalone_vmis:
         return
-    for kind in held.kinds:
-        if kind.kind.kind in MAKERS:
-            for name in kind.names:
-                yield Step(
-                    "delete-maker",
-                    f"{kind.kind.kind} {name}",
-                    "it would make its VMs again; they stay until their turn",
-                )
+    for kind in MAKERS:
+        for name in held.names_of(kind):
+            yield Step("delete-maker", f"{kind.kind} {name}", "it would make its VMs again; they stay until their turn")
     runs = {*held.names_of(VMIS)}
     disks: dict[tuple[str, str], list[str]] = {}
     for disk in held.disks:

@@ -23,8 +23,9 @@ from ..knowledge.cluster_facts import (
 )
 from ..knowledge.findings import Finding
 from ..knowledge.gates import Gate, Selection
-from ..knowledge.launchers import OUTDATED_LABEL, unfinished_migrations
+from ..knowledge.launchers import OUTDATED_LABEL
 from ..knowledge.marks import MADE_BY_VIRT_OPERATOR
+from ..knowledge.migrations import unfinished_migrations
 from ..knowledge.ownership import owners
 from .hop import migrations_source
 from .observe import Facts

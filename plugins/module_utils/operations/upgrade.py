@@ -15,8 +15,8 @@ from ..cluster.api import Api
 from ..cluster.clock import Clock
 from ..cluster.errors import Forbidden, ManifestUnavailable
 from ..knowledge.findings import Finding
-from ..knowledge.launchers import unfinished_migrations
 from ..knowledge.manifest import Manifest
+from ..knowledge.migrations import unfinished_migrations
 from ..knowledge.objects import path_of as api_path_of
 from ..knowledge.paths import version_of
 from ..knowledge.releases import Releases
@@ -268,8 +268,7 @@ def _perhaps_a_slip(leg: Leg) -> str:
 
 
 def _plan(api: Api, facts: Facts, leg: Leg) -> Plan:
-    by_operator = leg.method is Method.OPERATOR and leg.manifest is not None
-    applies = _applies(api, facts, leg.manifest) if by_operator and leg.manifest else []
+    applies = _applies(api, facts, leg.manifest) if leg.manifest and leg.method is Method.OPERATOR else []
     migrations = _migrations(api, facts) if moves_the_control_plane(facts, leg.wish, leg.method, applies) else []
     return plan_of(facts, leg.wish, leg.method, applies, migrations)
 

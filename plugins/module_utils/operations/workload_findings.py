@@ -80,7 +80,7 @@ def _left(vm: Vm, wish: Wish, failure: str, now: datetime, at_the_end: bool, han
     return Left(vm.name, why(guest, fate) or IN_WORDS[fate], f"Restart it when its owner can: {restart}", restart=True)
 
 
-def left_behind(facts: Facts, rest: Sequence[Left]) -> list[Finding]:
+def left_behind(rest: Sequence[Left]) -> list[Finding]:
     """That VMs stay on old launchers."""
     if not rest:
         return []

@@ -191,8 +191,7 @@ class WorkloadRun:
 
     def _stall(self) -> float:
         """Between two batches of evictions nothing moves."""
-        strategy = {**(self._plan.after or {})}
-        return float(self._params["stall_timeout"]) + batch_interval_of(strategy).total_seconds()
+        return float(self._params["stall_timeout"]) + batch_interval_of(self._plan.after).total_seconds()
 
     def _late(self, cause: str) -> Finding:
         waiting = (
@@ -335,7 +334,7 @@ class WorkloadRun:
         rest = self._rest()
         return [
             *workload_findings.strategy_withheld(self._facts, self._scene, self._wish),
-            *workload_findings.left_behind(self._facts, rest),
+            *workload_findings.left_behind(rest),
         ]
 
     def _rest(self) -> list[workload_findings.Left]:

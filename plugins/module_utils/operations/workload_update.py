@@ -167,7 +167,7 @@ def _about_the_rest(
         not plan.steps and bool(marked_and_outdated(scene))
     )
     withheld = workload_findings.strategy_withheld(facts, scene, wish) if is_withheld else []
-    return [*withheld, *workload_findings.left_behind(facts, rest)]
+    return [*withheld, *workload_findings.left_behind(rest)]
 
 
 def _about_doubles(scene: Scene) -> list[Finding]:
@@ -232,11 +232,9 @@ def _wish(params: Params) -> Wish:
         raise InvalidOption(
             f"methods: the list is empty, so no VM could be moved. Give {' or '.join(METHODS)}, or both. Nothing was done."
         )
-    for option, least in (("canary_max", 0), ("soak", 0), ("failure_budget", 0)):
-        if not least <= params[option] <= LARGEST:
-            raise InvalidOption(
-                f"{option}: {params[option]} is not a number from {least} to {LARGEST}. Nothing was done."
-            )
+    for option in ("canary_max", "soak", "failure_budget"):
+        if not 0 <= params[option] <= LARGEST:
+            raise InvalidOption(f"{option}: {params[option]} is not a number from 0 to {LARGEST}. Nothing was done.")
     widen = tuple(params["widen"])
     if list(widen) != sorted({*widen}) or not all(1 <= percent <= 100 for percent in widen):
         raise InvalidOption(

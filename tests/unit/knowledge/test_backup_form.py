@@ -21,8 +21,8 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.backu
     needed_objects,
     restorable,
     revisions_of,
-    run_strategy,
 )
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.guests import run_strategy
 
 Object = dict[str, t.Any]
 

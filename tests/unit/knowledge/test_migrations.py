@@ -116,3 +116,27 @@ def test_a_vm_has_arrived_when_nothing_is_missing(
 def test_a_vm_that_was_not_ready_before_need_not_be_afterwards() -> None:
     guest = vmi(conditions=NOT_READY)
     assert migrations.not_arrived(guest, [pod()], launcher=NEW, was_ready=False, had_agent=True) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "finished"),
+    [
+        ({"phase": "Succeeded"}, True),
+        ({"phase": "Failed"}, True),
+        ({"phase": "Pending"}, False),
+        ({"phase": "Scheduling"}, False),
+        ({"phase": "Running"}, False),
+        ({"phase": "WaitingForSync"}, False),
+        ({"phase": ""}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_unfinished_migrations(status: dict[str, str] | None, finished: bool) -> None:
+    migration = {"metadata": {"namespace": "shop", "name": "web-1"}, "status": status}
+    assert migrations.unfinished_migrations([migration]) == ([] if finished else ["shop/web-1"])
+
+
+def test_migration_that_nobody_has_seen_yet() -> None:
+    migration = {"metadata": {"namespace": "shop", "name": "web-1"}}
+    assert migrations.unfinished_migrations([migration]) == ["shop/web-1"]
