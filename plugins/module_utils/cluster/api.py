@@ -157,12 +157,16 @@ class Api:
         for page in self._pages(path, label_selector, metadata_only):
             yield from page["items"]
 
+    def objects_if_served(self, path: str, *, label_selector: str = "", metadata_only: bool = False) -> Iterator[Json]:
+        """As ``objects``; none where their kind does not exist, or no more where it goes meanwhile."""
+        try:
+            yield from self.objects(path, label_selector=label_selector, metadata_only=metadata_only)
+        except NotFound:
+            return
+
     def list_or_empty(self, path: str) -> list[Json]:
         """All objects of the collection at ``path``; none where its kind does not exist."""
-        try:
-            return [*self.objects(path)]
-        except NotFound:
-            return []
+        return [*self.objects_if_served(path)]
 
     def snapshot(self, path: str, *, label_selector: str = "", patience: float = PATIENCE) -> tuple[list[Json], str]:
         """All objects of the collection, and the resourceVersion to watch from. ``patience``: seconds for each page."""

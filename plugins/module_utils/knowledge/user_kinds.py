@@ -72,9 +72,11 @@ USER_KINDS: tuple[UserKind, ...] = (
     MIGRATIONS,
 )
 
+CDI = "cdi.kubevirt.io"
+"""The API group of DataVolumes."""
 FOREIGN_GROUPS = {
     "aaq.kubevirt.io": "Application-Aware Quota",
-    "cdi.kubevirt.io": "CDI, the Containerized Data Importer",
+    CDI: "CDI, the Containerized Data Importer",
     "forklift.konveyor.io": "Forklift, the Migration Toolkit for Virtualization",
     "hco.kubevirt.io": "HCO, the HyperConverged Cluster Operator",
     "hostpathprovisioner.kubevirt.io": "the hostpath provisioner",

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import typing as t
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from datetime import datetime
 from pathlib import Path
 
 from ..cluster.api import Api, Json
-from ..cluster.errors import NotFound
 from ..knowledge.backup_form import (
     APPLIED,
     KUBEVIRT,
@@ -34,12 +32,13 @@ from ..knowledge.backup_form import (
     revisions_of,
 )
 from ..knowledge.findings import Finding, finding
+from ..knowledge.user_kinds import CDI
 from .observe import Facts
 from .options import check_directory
 from .outcome import InvalidOption, listed
+from .served import Resource
 from .stopping import Stopped
 
-CDI = "cdi.kubevirt.io"
 DATA_VOLUMES = f"/apis/{CDI}/v1beta1/datavolumes"
 CLAIMS = "/api/v1/persistentvolumeclaims"
 REVISIONS = "/apis/apps/v1/controllerrevisions"
@@ -51,33 +50,6 @@ NEEDED = "needed-objects.txt"
 
 Name = tuple[str, str]
 """Namespace and name."""
-
-
-class Served(t.Protocol):
-    """A kind of objects that the server has."""
-
-    @property
-    def group(self) -> str:
-        """Its API group."""
-
-    @property
-    def version(self) -> str:
-        """The version in which it is read."""
-
-    @property
-    def name(self) -> str:
-        """As paths have it."""
-
-    @property
-    def kind(self) -> str:
-        """As objects have it."""
-
-    @property
-    def verbs(self) -> t.Collection[str]:
-        """What can be done with it."""
-
-    def path(self) -> str:
-        """That of the collection of all."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +87,7 @@ def check_backup_dir(path: str | None) -> None:
     check_directory("backup_dir", path, otherwise=otherwise)
 
 
-def back_up(api: Api, facts: Facts, resources: Iterable[Served], directory: str, now: datetime) -> BackUp:
+def back_up(api: Api, facts: Facts, resources: Iterable[Resource], directory: str, now: datetime) -> BackUp:
     """Write down all that users gave to KubeVirt, and read it back.
 
     Args:
@@ -194,14 +166,14 @@ def _sync(place: Path) -> None:
         os.close(descriptor)
 
 
-def _keep_everything(api: Api, facts: Facts, resources: Iterable[Served], files: _Files) -> None:
+def _keep_everything(api: Api, facts: Facts, resources: Iterable[Resource], files: _Files) -> None:
     claims: set[Name] = set()
     revisions: set[Name] = set()
     needed: set[str] = set()
     for resource in resources:
         if "list" not in resource.verbs:
             continue
-        for one in _objects(api, resource.path()):
+        for one in api.objects_if_served(resource.path()):
             live = {**one, "apiVersion": f"{resource.group}/{resource.version}", "kind": resource.kind}
             if live["kind"] in ("VirtualMachine", "VirtualMachineInstance"):
                 namespace = live["metadata"]["namespace"]
@@ -220,7 +192,7 @@ def _keep_everything(api: Api, facts: Facts, resources: Iterable[Served], files:
 
 
 def _revisions(api: Api, wanted: set[Name]) -> Iterator[Json]:
-    for one in _objects(api, REVISIONS) if wanted else ():
+    for one in api.objects_if_served(REVISIONS) if wanted else ():
         if _name(one) in wanted:
             yield {**one, "apiVersion": "apps/v1", "kind": "ControllerRevision"}
 
@@ -228,10 +200,10 @@ def _revisions(api: Api, wanted: set[Name]) -> Iterator[Json]:
 def _disks(api: Api, facts: Facts, claims: set[Name]) -> Iterator[tuple[str, Json]]:
     """The DataVolumes and PersistentVolumeClaims that VMs name or own."""
     if CDI in facts.groups:
-        for one in _objects(api, DATA_VOLUMES):
+        for one in api.objects_if_served(DATA_VOLUMES):
             if _name(one) in claims or _is_owned_by_a_vm(one):
                 yield "datavolumes", {**one, "apiVersion": f"{CDI}/v1beta1", "kind": "DataVolume"}
-    for one in _objects(api, CLAIMS):
+    for one in api.objects_if_served(CLAIMS):
         if _name(one) in claims or _is_owned_by_a_vm(one):
             yield "persistentvolumeclaims", {**one, "apiVersion": "v1", "kind": "PersistentVolumeClaim"}
 
@@ -242,14 +214,6 @@ def _is_owned_by_a_vm(live: Json) -> bool:
 
 def _name(live: Json) -> Name:
     return live["metadata"]["namespace"], live["metadata"]["name"]
-
-
-def _objects(api: Api, path: str) -> Iterator[Json]:
-    """The objects of a collection; none where its kind is gone since it was seen."""
-    try:
-        yield from api.objects(path)
-    except NotFound:
-        return
 
 
 def _failed(path: str, error: OSError) -> Finding:

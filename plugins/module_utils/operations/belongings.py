@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..cluster.api import Api, Json
-from ..cluster.errors import ClusterError, NotFound
+from ..cluster.errors import ClusterError
 from ..knowledge.confirmation import Counted
 from ..knowledge.marks import GROUPS, is_made_by_virt_operator
-from ..knowledge.user_kinds import MIGRATIONS, USER_KINDS, VMIS, VMS, UserKind, kind_of
+from ..knowledge.user_kinds import CDI, MIGRATIONS, USER_KINDS, VMIS, VMS, UserKind, kind_of
 from .observe import Facts
 from .outcome import listed
 from .served import Resource, served_resources
 
-DATA_VOLUMES = "cdi.kubevirt.io"
 CLAIMS = "/api/v1/persistentvolumeclaims"
 
 
@@ -139,12 +138,9 @@ def kubevirt_resources(api: Api) -> list[Resource]:
 
 def _of_people(api: Api, resource: Resource) -> Iterator[Json]:
     """The metadata of the objects that are not virt-operator's own, as the instance types are that come with KubeVirt."""
-    try:
-        for one in api.objects(resource.path(), metadata_only=True):
-            if not is_made_by_virt_operator(one):
-                yield one
-    except NotFound:  # its CRD has just gone
-        return
+    for one in api.objects_if_served(resource.path(), metadata_only=True):  # its CRD may just have gone
+        if not is_made_by_virt_operator(one):
+            yield one
 
 
 def _kind(resource: Resource) -> UserKind:
@@ -176,10 +172,10 @@ def _disks(api: Api, facts: Facts) -> Iterator[Disk]:
 
 def _data_volumes_of_vms(api: Api, facts: Facts) -> Iterator[tuple[tuple[str, str], str]]:
     """The namespace and name of the DataVolumes that VMs own, each with its owner."""
-    versions = facts.groups.get(DATA_VOLUMES)
+    versions = facts.groups.get(CDI)
     if not versions:
         return
-    for one in api.list_or_empty(f"/apis/{DATA_VOLUMES}/{versions[0]}/datavolumes"):
+    for one in api.list_or_empty(f"/apis/{CDI}/{versions[0]}/datavolumes"):
         owner = _owner_of_kubevirt(one)
         if owner:
             yield (one["metadata"]["namespace"], one["metadata"]["name"]), owner

@@ -15,13 +15,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from ..cluster.api import Api, Json
-from ..cluster.errors import NotFound
 from ..knowledge.backup_form import claims_of
 from ..knowledge.findings import Finding, finding
 from ..knowledge.marks import GROUPS
+from ..knowledge.user_kinds import CDI
 from .observe import Facts
 
-CDI = "cdi.kubevirt.io"
 DATA_VOLUMES = f"/apis/{CDI}/v1beta1/namespaces/{{}}/datavolumes"
 CLAIMS = "/api/v1/namespaces/{}/persistentvolumeclaims"
 APPS = "/apis/apps/v1"
@@ -105,9 +104,9 @@ class Survey:
         self._owned: dict[str, list[Claim]] = {}
         self._revisions: dict[str, list[Revision]] = {}
         for kind, path, metadata_only in collections:
-            for live in _objects(api, path, metadata_only):
+            for live in api.objects_if_served(path, metadata_only=metadata_only):
                 self._take_in(_claim(kind, live))
-        for live in _objects(api, f"{APPS}/controllerrevisions", metadata_only=True):
+        for live in api.objects_if_served(f"{APPS}/controllerrevisions", metadata_only=True):
             for owner in owners_of(live):
                 if owner.kind == "VirtualMachine":
                     self._revisions.setdefault(owner.uid, []).append(_revision(live))
@@ -197,14 +196,6 @@ def _claim(kind: str, live: Json) -> Claim:
         ends_since=metadata.get("deletionTimestamp") or "",
         owners=tuple(owners_of(live)),
     )
-
-
-def _objects(api: Api, path: str, metadata_only: bool) -> Iterator[Json]:
-    """The objects of a collection; none where its kind does not exist."""
-    try:
-        yield from api.objects(path, metadata_only=metadata_only)
-    except NotFound:
-        return
 
 
 def what_became_of(api: Api, claim: Claim, vm_uid: str) -> str:

@@ -23,10 +23,10 @@ from .diagnosis import causes
 from .editing import edit_kubevirt
 from .hop import HopJudge, migrations_finished, migrations_source, sources
 from .observe import Facts, observe
-from .outcome import Outcome, Report, listed, phase, told
+from .outcome import Outcome, Report, actions_of, listed, phase, told
 from .standing_findings import findings_about_workloads
 from .stopping import Stopped, what_stopped
-from .upgrade_plan import Plan, Step, actions_of, diff_of
+from .upgrade_plan import Plan, Step, diff_of
 from .upgrade_wish import running_version
 from .waiting import Limits, Waited, wait_for
 

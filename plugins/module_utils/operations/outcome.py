@@ -68,6 +68,26 @@ class Outcome:
         return {**result, **texts}
 
 
+@dataclass(frozen=True)
+class Action:
+    """What every step of a plan has, and modules return of it.
+
+    Attributes:
+        action: What is done.
+        object: What it is done to, for people.
+        reason: Why.
+    """
+
+    action: str
+    object: str
+    reason: str
+
+
+def actions_of(steps: Iterable[Action]) -> list[dict[str, str]]:
+    """Steps as modules return them."""
+    return [{"action": step.action, "object": step.object, "reason": step.reason} for step in steps]
+
+
 def phase(report: Report, actions: Sequence[str], action: str) -> Report:
     """Reports lines as those of the phase of an action: which of how many, and the action's first word, in columns."""
     phases = list(dict.fromkeys(actions))

@@ -29,14 +29,14 @@ from .blockage import scene_of_removal
 from .deleting import delete_that_one
 from .disks import KeepDisks, Kept
 from .observe import observe
-from .outcome import Outcome, Report, listed, phase, told
+from .outcome import Outcome, Report, actions_of, listed, phase, told
 from .removal_facts import facts_of_the_rest
 from .removal_plan import Seen, Wish, diff_of, repair_step, takes_vms_first
 from .removal_wait import DeletionJudge, sources
 from .repair import Repair
 from .stopping import IN_DOUBT, Stopped, what_stopped
 from .sweep import Proof, Sweep, leftovers_of, sweep_findings
-from .upgrade_plan import Step, actions_of
+from .upgrade_plan import Step
 from .waiting import Limits, Verdict, wait_for
 
 LOOK_CLOSER = 30.0

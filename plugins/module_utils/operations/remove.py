@@ -26,7 +26,7 @@ from .given_files import MANIFEST_OPTIONS
 from .lock import Lock, remove_left_lock, this_run
 from .observe import Cluster, Facts, cluster_of, wrong_cluster
 from .options import check_options
-from .outcome import InvalidOption, Outcome, Report, refusal
+from .outcome import InvalidOption, Outcome, Report, actions_of, refusal
 from .pages import removal_page
 from .removal_facts import facts_of_the_rest
 from .removal_inventory import inventory_of
@@ -34,7 +34,7 @@ from .removal_plan import Seen, Wish, diff_of, plan_of, takes_vms_first, writes
 from .removal_run import RemovalRun
 from .stopping import Stopped, without_the_lock
 from .sweep import Proof, foreign_objects, leftovers_of, sweep_findings
-from .upgrade_plan import Step, actions_of
+from .upgrade_plan import Step
 from .upgrade_wish import running_version
 
 ARGUMENT_SPEC: dict[str, t.Any] = {

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ..cluster.api import Api, Json
-from ..cluster.errors import NotFound
 from ..cluster.watch import Source
 from ..knowledge import migrations, split_brain
 from ..knowledge.guest_classes import Candidate, GuestClass, class_of
@@ -194,11 +193,9 @@ def scene_of(api: Api, facts: Facts, surroundings: Surroundings) -> Scene:
 
 
 def _read(api: Api, source: Source) -> list[Json]:
+    """The kinds are made by virt-operator, so that they may not be there yet."""
     keep = source.keep or dict
-    try:
-        return [keep(one) for one in api.objects(source.path, label_selector=source.label_selector)]
-    except NotFound:  # virt-operator makes the kinds
-        return []
+    return [keep(one) for one in api.objects_if_served(source.path, label_selector=source.label_selector)]
 
 
 def _without_managers(live: Json) -> Json:

@@ -32,7 +32,7 @@ from .markdown import upgrade_document
 from .next_command import upgrade_command
 from .observe import Cluster, Facts, cluster_of, observe_caught_up, wrong_cluster
 from .options import check_options
-from .outcome import InvalidOption, Outcome, Report, refusal
+from .outcome import InvalidOption, Outcome, Report, actions_of, refusal
 from .pages import upgrade_page
 from .preflight_facts import findings_about_leftovers, findings_about_pull_secrets, roles_of_the_operator
 from .risk_facts import cluster_facts_of, finding_of_a_gate
@@ -43,7 +43,6 @@ from .upgrade_method import Method, findings_about_permissions, permissions_unre
 from .upgrade_plan import (
     Plan,
     Step,
-    actions_of,
     applies_of,
     diff_of,
     findings_of_its_version,

@@ -22,7 +22,7 @@ from ..knowledge.manifest import Manifest, declared_version, images_of_another_v
 from ..knowledge.objects import object_name, path_of
 from ..knowledge.versions import Hop, Version, hop, try_parse
 from .observe import Facts
-from .outcome import listed
+from .outcome import Action, listed
 from .standing_findings import findings_about_owners, findings_about_the_object
 from .upgrade_method import Method, findings_of_the_method, tag_afterwards
 from .upgrade_wish import Wish, arrived, running_version
@@ -31,23 +31,19 @@ Object = Mapping[str, t.Any]
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Action):
     """One thing to do.
 
+    An upgrade's actions are ``hold-workload-updates``, ``drain-migrations``, ``apply``, ``wait-operator``, ``set-image-tag``,
+    ``remove-image-tag``, ``wait`` and ``restore-workload-updates``.
+
     Attributes:
-        action: ``hold-workload-updates``, ``drain-migrations``, ``apply``, ``wait-operator``, ``set-image-tag``,
-            ``remove-image-tag``, ``wait`` or ``restore-workload-updates``.
-        object: The object's name for people.
-        reason: Why.
-        path: The API path of an object to apply.
+        path: The API path of an object to apply, or to repair.
         body: The fields to apply.
         before: What differs now, for the diff.
         after: What will be there instead.
     """
 
-    action: str
-    object: str
-    reason: str
     path: str = ""
     body: Object = field(default_factory=dict)
     before: Object | None = None
@@ -71,11 +67,6 @@ class Plan:
     def changed(self) -> bool:
         """Whether anything is written."""
         return any(step.writes for step in self.steps)
-
-
-def actions_of(steps: Sequence[Step]) -> list[dict[str, str]]:
-    """Steps as modules return them."""
-    return [{"action": step.action, "object": step.object, "reason": step.reason} for step in steps]
 
 
 def diff_of(steps: Sequence[Step]) -> list[dict[str, t.Any]]:

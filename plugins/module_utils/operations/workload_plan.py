@@ -23,7 +23,7 @@ from ..knowledge.workload_strategy import (
     wanted_strategy,
 )
 from .observe import Facts
-from .outcome import listed
+from .outcome import Action, listed
 from .scene import Scene, Vm
 
 Object = Mapping[str, t.Any]
@@ -57,22 +57,18 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Action):
     """One thing to do.
 
+    The actions are ``hold-workload-updates``, ``drain-migrations``, ``canary``, ``widen``, ``set-strategy``, ``leave-methods-empty`` and
+    ``follow-updates``.
+
     Attributes:
-        action: ``hold-workload-updates``, ``drain-migrations``, ``canary``, ``widen``, ``set-strategy``, ``leave-methods-empty`` or
-            ``follow-updates``.
-        object: What it is done to.
-        reason: Why.
         vms: How many VMs it moves.
         name: Of a canary, its namespace/name.
         percent: The share of a stage; 0 for the VMs that go last.
     """
 
-    action: str
-    object: str
-    reason: str
     vms: int = 0
     name: str = ""
     percent: int = 0
@@ -165,11 +161,6 @@ def after_of(before: Object | None, wish: Wish, *, withheld: bool) -> Object | N
 def vms_in_words(count: int) -> str:
     """How many VMs."""
     return f"{count} VM{'s' if count != 1 else ''}"
-
-
-def actions_of(steps: Sequence[Step]) -> list[dict[str, str]]:
-    """Steps as modules return them."""
-    return [{"action": step.action, "object": step.object, "reason": step.reason} for step in steps]
 
 
 def diff_of(facts: Facts, before: Object | None, after: Object | None) -> list[dict[str, t.Any]]:

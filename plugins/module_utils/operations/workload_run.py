@@ -35,12 +35,12 @@ from .editing import edit_kubevirt
 from .following import Follower
 from .moving import Mover
 from .observe import Facts, observe
-from .outcome import Outcome, Report, listed, phase, told
+from .outcome import Outcome, Report, actions_of, listed, phase, told
 from .risk_facts import finding_of_a_gate
 from .scene import Scene, Surroundings, Vm, sources
 from .stopping import IN_DOUBT, Stopped, what_stopped
 from .workload_findings import rest_of
-from .workload_plan import Plan, Step, Wish, actions_of, after_of, diff_of, marked_and_outdated, movable, vms_in_words
+from .workload_plan import Plan, Step, Wish, after_of, diff_of, marked_and_outdated, movable, vms_in_words
 
 LOOK_AGAIN = 1.0
 """Seconds after which the clocks are read again although nothing changed."""

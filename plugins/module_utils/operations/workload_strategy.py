@@ -29,10 +29,10 @@ from .guest_facts import GuestFacts, guest_facts_of
 from .guest_report import report_of
 from .observe import Facts, cluster_of, observe, observe_caught_up, wrong_cluster
 from .options import check_options
-from .outcome import InvalidOption, Outcome, Report, phase, refusal
+from .outcome import InvalidOption, Outcome, Report, actions_of, phase, refusal
 from .pages import strategy_page
 from .strategy_findings import findings_about_the_choice, findings_against_a_change, findings_against_any_strategy
-from .upgrade_plan import Step, actions_of, diff_of
+from .upgrade_plan import Step, diff_of
 from .upgrade_wish import running_version
 
 Params = Mapping[str, t.Any]

@@ -23,7 +23,7 @@ from .guest_facts import guest_facts_of
 from .lock import Lock, remove_left_lock, this_run
 from .observe import CATCH_UP, Cluster, Facts, cluster_of, observe, wrong_cluster
 from .options import check_options
-from .outcome import InvalidOption, Outcome, Report, listed, refusal
+from .outcome import InvalidOption, Outcome, Report, actions_of, listed, refusal
 from .pages import workload_page
 from .risk_facts import finding_of_a_gate
 from .scene import Scene, Surroundings, scene_of, surroundings_of
@@ -32,7 +32,7 @@ from .stopping import Stopped, without_the_lock
 from .strategy_findings import findings_about_the_choice, findings_against_any_strategy
 from .upgrade_wish import running_version
 from .workload_findings import rest_of
-from .workload_plan import Plan, Wish, actions_of, diff_of, marked_and_outdated, plan_of
+from .workload_plan import Plan, Wish, diff_of, marked_and_outdated, plan_of
 from .workload_run import WorkloadRun, extra_of
 from .workload_strategy import ASKED_OPTIONS, asked_of
 

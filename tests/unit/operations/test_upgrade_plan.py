@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.manifest import Manifest, with_namespace
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import upgrade_plan
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Cluster, Facts, Workloads
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import actions_of
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.standing_findings import (
     findings_about_the_object,
     findings_about_workloads,
@@ -652,7 +653,7 @@ class TestWhatIsReported:
     def test_actions_are_plain(self, world: World) -> None:
         world.set_methods("LiveMigrate")
         world.migrations = ["prod/a"]
-        assert upgrade_plan.actions_of(world.plan().steps) == [
+        assert actions_of(world.plan().steps) == [
             {
                 "action": HOLD,
                 "object": "KubeVirt kubevirt/kubevirt",
