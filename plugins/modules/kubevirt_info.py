@@ -148,7 +148,7 @@ kubevirt:
       description: What spec.workloadUpdateStrategy says.
       type: dict
     held_workload_update_methods:
-      description: The methods that an unfinished upgrade remembered; null when none is unfinished.
+      description: The methods that an unfinished run remembered; null when none is unfinished.
       type: list
       elements: str
     conditions:

@@ -67,7 +67,8 @@ options:
     description:
       - What may be done about causes that keep the deletion from ending.
       - V(report) only names them.
-      - V(safe) brings back the operator of the same version, and removes webhooks and APIServices of KubeVirt that nobody answers for.
+      - V(safe) brings back the operator of the same version, and removes webhooks and APIServices of KubeVirt that nobody answers for, and
+        install-strategy Jobs that have failed.
       - V(finalizers) also takes KubeVirt's own finalizers away, where the part that should do so is gone for good or cannot work.
     type: str
     choices:

@@ -25,6 +25,8 @@ description:
     left is taken over after 30 seconds. The user needs create, get, update and delete of C(leases.coordination.k8s.io) in that namespace.
 author:
   - The kubevirt.lifecycle maintainers (@kubevirt)
+requirements:
+  - jmespath
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - kubevirt.lifecycle.attributes

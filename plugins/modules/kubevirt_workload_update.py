@@ -12,7 +12,7 @@ module: kubevirt_workload_update
 short_description: Move running virtual machines to the virt-launcher of the running KubeVirt, and prove it on one first
 version_added: 0.1.0
 description:
-  - Migrates one virtual machine of each class first, one after the other, and verifies each. A class are virtual machines with the same CPU
+  - Migrates one virtual machine of each class first, one after the other, and verifies each. A class is virtual machines with the same CPU
     model, machine type, old launcher, sorts of disks and networks, and one or several vCPUs. One that does not arrive well stops
     everything, with the reason that KubeVirt gives.
   - Then migrates small shares of them, then sets the wanted strategy, by which KubeVirt's own updater does the rest, and follows that.
@@ -23,6 +23,8 @@ description:
   - The control plane must be at rest; it is not touched.
 author:
   - The kubevirt.lifecycle maintainers (@kubevirt)
+requirements:
+  - jmespath
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - kubevirt.lifecycle.attributes
