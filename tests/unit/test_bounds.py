@@ -26,6 +26,10 @@ BOUNDS = {
         "_cause",
     ): "each round goes to the error before, and the chain of errors has a first one",
     (
+        "module_utils/cluster/manifest_source.py",
+        "_received",
+    ): "after LONGEST; each piece comes within TIMEOUT, or is the end",
+    (
         "module_utils/cluster/watch.py",
         "Picture._follow",
     ): "when the picture is closed; a daemon thread, and every round pauses",

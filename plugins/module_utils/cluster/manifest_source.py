@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import time
+import typing as t
 
 from ansible.module_utils.urls import open_url
 
@@ -15,6 +17,9 @@ from .certificates import why_no_ca, why_no_file
 from .errors import ManifestUnavailable
 
 TIMEOUT = 60
+"""Seconds until an answer begins, and until it goes on."""
+LONGEST = 300.0
+"""Seconds for all of a manifest, which has less than half a MiB."""
 
 
 def is_text(manifest: str) -> bool:
@@ -87,7 +92,7 @@ def _downloaded(url: str, *, validate_certs: bool, ca_path: str | None, has_chec
         with open_url(
             url, timeout=TIMEOUT, validate_certs=validate_certs, ca_path=ca_path, follow_redirects="safe"
         ) as answer:
-            data: bytes = answer.read(MAX_BYTES + 1)
+            data = _received(answer)
             final = answer.geturl()
     except Exception as error:  # open_url raises its own, urllib's, ssl's and socket's errors
         raise ManifestUnavailable(
@@ -96,6 +101,16 @@ def _downloaded(url: str, *, validate_certs: bool, ca_path: str | None, has_chec
         ) from error
     _refuse_unprotected(url, final, has_checksum)
     return _bounded("manifest", data, url)
+
+
+def _received(answer: t.Any) -> bytes:
+    """What has come, no more than tells that it is too much. ``TIMEOUT`` alone does not end an answer that trickles."""
+    data, ends = b"", time.monotonic() + LONGEST
+    while len(data) <= MAX_BYTES and (piece := answer.read1(1 << 16)):
+        data += piece
+        if time.monotonic() > ends:
+            raise TimeoutError(f"it had not come to its end within {LONGEST:.0f} s")
+    return data
 
 
 def _refuse_unprotected(url: str, final: str, has_checksum: bool) -> None:

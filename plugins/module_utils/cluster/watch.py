@@ -68,8 +68,8 @@ class Picture:
         self._troubles: dict[str, str] = {}
 
     def __enter__(self) -> Picture:
-        for source in self._sources:
-            listed = self._list(source, PATIENCE)
+        first = [(source, self._list(source, PATIENCE)) for source in self._sources]  # or nothing is followed
+        for source, listed in first:
             self._take_in(source.name, "LISTED", listed)
             threading.Thread(target=self._follow, args=(source, listed[1]), daemon=True).start()
         return self

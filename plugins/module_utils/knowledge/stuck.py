@@ -132,7 +132,7 @@ def _about_the_operator(scene: Scene) -> Iterator[Finding]:
             "remove.stuck-operator-gone",
             object=operator,
             cause=f"It is not there or scaled to 0, and {name} is. Only virt-operator can remove KubeVirt.",
-            evidence=f"finalizers of {name}: {', '.join(_finalizers(scene.kubevirt)) or 'none'}",
+            evidence=f"finalizers of {name}: {', '.join(scene.kubevirt['metadata'].get('finalizers') or ()) or 'none'}",
             fix=f"Run with repair: safe, which brings back virt-operator {scene.version} and lets it finish."
             if scene.version
             else f"Nobody says of which version KubeVirt is. Apply the kubevirt-operator.yaml of the installed version in namespace "
@@ -243,7 +243,3 @@ def _about_what_is_unread(scene: Scene) -> Iterator[Finding]:
 def _words_of(namespace: Object | None) -> list[str]:
     conditions = ((namespace or {}).get("status") or {}).get("conditions") or ()
     return [f"{one['type']}: {one.get('message', '')}" for one in conditions if one.get("status") == "True"]
-
-
-def _finalizers(o: Object) -> list[str]:
-    return list(o["metadata"].get("finalizers") or ())

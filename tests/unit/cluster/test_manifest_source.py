@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster import manifest_source
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import ManifestUnavailable
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.manifest_source import (
     is_text,
@@ -102,6 +103,13 @@ def test_an_address_has_a_bound_for_what_it_packs(server: Server) -> None:
     server.answer(gzip.compress(b"x" * 100 * MAX_BYTES), Content_Encoding="gzip")
     assert len(server.answers[0].body or b"") < MAX_BYTES
     with pytest.raises(ManifestUnavailable, match="larger than 2 MiB"):
+        read(f"{server.endpoint}/o.yaml", has_checksum=True)
+
+
+def test_an_address_whose_answer_trickles_has_a_bound(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest_source, "LONGEST", 0.0)
+    server.answer([b"kind: ", b"Namespace"])
+    with pytest.raises(ManifestUnavailable, match="had not come to its end within 0 s"):
         read(f"{server.endpoint}/o.yaml", has_checksum=True)
 
 

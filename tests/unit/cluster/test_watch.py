@@ -262,10 +262,12 @@ class TestLookingAgain:
             assert (names(picture), picture.trouble) == (["b"], "")
 
 
-def test_a_first_list_that_fails_ends_the_run(collections: Collections) -> None:
-    collections.lists["/pods"] = [Unreachable("It broke.")]
-    with pytest.raises(Unreachable), Picture(t.cast(t.Any, collections), [POD]):
+def test_a_first_list_that_fails_ends_the_run_and_nothing_is_followed(collections: Collections) -> None:
+    collections.lists["/nodes"] = [Unreachable("It broke.")]
+    before = threading.enumerate()
+    with pytest.raises(Unreachable), Picture(t.cast(t.Any, collections), [POD, NODE]):
         pass
+    assert [one for one in threading.enumerate() if one not in before] == []
 
 
 def test_of_an_object_only_what_its_source_keeps(collections: Collections) -> None:
