@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..cluster.api import Api, Json
 from ..cluster.clock import Clock
@@ -93,9 +93,7 @@ class Execution:
     def _rehearse(self) -> None:
         """Every write once with dry run, so that a missing permission is found before the first change."""
         if any(step.action == "hold-workload-updates" for step in self._plan.steps):
-            self._api.json_patch(
-                self._facts.kubevirt_path, workload_updates.holding_patch(self._kubevirt()), rehearse=True
-            )
+            edit_kubevirt(self._api, self._facts, _holding, rehearse=True)
         for step in self._plan.steps:
             try:
                 if step.action == "apply":
@@ -134,10 +132,7 @@ class Execution:
         return self._api.get(self._facts.kubevirt_path)
 
     def _hold(self, step: Step) -> None:
-        def hold(kubevirt: Json) -> workload_updates.Patch | None:
-            return workload_updates.holding_patch(kubevirt) if workload_updates.methods(kubevirt) else None
-
-        if self._edit_kubevirt(hold):
+        if edit_kubevirt(self._api, self._facts, _holding):
             self._written.append(step)
 
     def _drain(self, _step: Step) -> None:
@@ -187,7 +182,7 @@ class Execution:
         def move(kubevirt: Json) -> workload_updates.Patch | None:
             return tag_patch(kubevirt, wanted) if image_tag(kubevirt) != wanted else None
 
-        if self._edit_kubevirt(move):
+        if edit_kubevirt(self._api, self._facts, move):
             self._written.append(step)
 
     def _restore(self, step: Step) -> None:
@@ -205,11 +200,7 @@ class Execution:
             wanted = workload_updates.methods_afterwards(kubevirt, restore=restore)
             return workload_updates.releasing_patch(kubevirt, wanted)
 
-        return self._edit_kubevirt(release)
-
-    def _edit_kubevirt(self, patch_of: Callable[[Json], list[dict[str, t.Any]] | None]) -> bool:
-        """Patch the KubeVirt object as it is now, and again where somebody else was quicker; False when nothing is to be done."""
-        return edit_kubevirt(self._api, self._facts, patch_of)
+        return edit_kubevirt(self._api, self._facts, release)
 
     def _until_settled(self, limits: Limits, *, only_operator: bool = False) -> None:
         judge = HopJudge(self._facts.kubevirt_metadata_name, self._plan.to_version, only_operator=only_operator)
@@ -286,6 +277,10 @@ def _how_to_go_on(findings: Sequence[Finding]) -> str:
     if all(one.id in by_itself for one in findings):
         return "To go on: run the same again."
     return "To go on: do what is said above, then run the same again."
+
+
+def _holding(kubevirt: Json) -> workload_updates.Patch | None:
+    return workload_updates.holding_patch(kubevirt) if workload_updates.methods(kubevirt) else None
 
 
 def _tag_after(step: Step) -> str | None:

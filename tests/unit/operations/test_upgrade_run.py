@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.clock import Clock
@@ -168,6 +169,20 @@ def test_fields_of_another_tool_are_moved_before_the_object_is_applied(run: Run)
     entry |= {"manager": "kubectl-create", "operation": "Update"}
     run(wait=False)
     assert run.server.written == [DEPLOYMENT, DEPLOYMENT]
+
+
+def test_methods_that_somebody_empties_before_the_dry_run_are_not_held(run: Run) -> None:
+    run.world.set_methods("LiveMigrate")
+    run.deploys()
+
+    def report(line: str) -> None:
+        if "every write once as a dry run" in line:
+            run.kubevirt["spec"]["workloadUpdateStrategy"]["workloadUpdateMethods"] = []
+
+    run.said = t.cast(t.Any, SimpleNamespace(append=report))
+    done = run()
+    assert not done.failure
+    assert (run.server.rehearsed, run.server.written) == ([DEPLOYMENT], [DEPLOYMENT])
 
 
 @pytest.mark.parametrize(("pin", "afterwards"), [("keep", "v1.8.4"), ("remove", None)])
