@@ -38,7 +38,7 @@ options:
       - C(cluster) has C(endpoint) and C(uid). C(from_version) and C(to_version) are versions.
       - C(phases) is a list of parts of the run, each with C(name) and C(seconds); C(elapsed) is the whole time in seconds.
       - C(findings) is a list of findings as the other modules return them. The blockers of a failed cluster are shown as its causes; where
-        it has none, the first finding is.
+        it has none, its message is.
       - C(vms) has the numbers C(moved) and C(left).
       - C(wave) is the name or number of its wave, C(owner) who to ask, and C(message) what was said last.
     type: dict

@@ -64,10 +64,8 @@ class Cluster:
 
     @property
     def causes(self) -> tuple[Found, ...]:
-        """What made it fail: its blockers, or else what was found first."""
-        if self.state != "failed":
-            return ()
-        return tuple(one for one in self.findings if one.level == "blocker") or self.findings[:1]
+        """What made it fail: its blockers. Without any its message says it; what was found besides is no cause."""
+        return tuple(one for one in self.findings if one.level == "blocker") if self.state == "failed" else ()
 
     @property
     def seconds(self) -> float:

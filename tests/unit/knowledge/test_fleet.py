@@ -234,6 +234,21 @@ def test_vms_that_were_not_moved_after_an_upgrade_are_its_cause() -> None:
     assert [one["id"] for one in ended(host)["findings"]] == ["upgrade.pinned"]
 
 
+def test_what_was_accepted_is_no_cause_of_a_failure() -> None:
+    found = [
+        {"id": "owner.helm", "level": "blocker", "acceptable": True},
+        {"id": "upgrade.image-pull", "level": "blocker", "acceptable": False},
+        {"id": "upgrade.pinned", "level": "info", "acceptable": True},
+    ]
+    host = {
+        "kubevirt_accept": ["owner.helm", "upgrade.image-pull", "upgrade.pinned"],
+        "kubevirt_outcome": {"wave": 1},
+        "kubevirt_upgrade_result": {"findings": found, "failed": True},
+    }
+    told = {one["id"]: one["level"] for one in ended(host, "It stopped.")["findings"]}
+    assert told == {"owner.helm": "warning", "upgrade.image-pull": "blocker", "upgrade.pinned": "info"}
+
+
 def test_who_was_lost_has_failed_at_the_end() -> None:
     ends = outcomes(["a", "b"], {"a": {"kubevirt_outcome": wave([], [{}])["approved"]["a"]}, "b": {}})
     assert [one["state"] for one in ends.values()] == ["failed", "not-begun"]

@@ -138,11 +138,12 @@ def test_each_part_of_a_single_key_can_be_left_out() -> None:
             Checked(report({host: {name: value for name, value in outcome.items() if name != key}})["report.html"])
 
 
-def test_a_failed_cluster_without_a_blocker_shows_what_was_found_first() -> None:
-    failed = {**OUTCOMES["berlin-1"], "state": "failed"}
+def test_a_failed_cluster_without_a_blocker_shows_its_message_and_no_other_cause() -> None:
+    failed = {**OUTCOMES["berlin-1"], "state": "failed", "message": "The API server does not answer."}
     fleet = fleet_of({"one": failed}, "")
-    assert [found.id for found in fleet.failures[0].causes] == ["version.not-latest-patch"]
-    assert fleet.notes == []
+    assert fleet.failures[0].causes == ()
+    assert [note.found.id for note in fleet.notes] == ["version.not-latest-patch"]
+    assert "<pre>The API server does not answer.</pre>" in report({"one": failed})["report.html"]
 
 
 def test_what_was_found_on_many_clusters_is_told_once() -> None:
