@@ -6,8 +6,8 @@
 
 KubeVirt's user guide (docs/cluster_admin/updating_and_deletion) supports the latest patch of a minor to the latest of the
 next, and no minor may be left out (kubevirt/kubevirt#13783). Most clusters do not run a latest patch. One more roll-out
-only to get there costs more than it gives, so the first hop starts from whatever patch runs, and says which one it
-should have been (``later_from``); ``strict_patches`` goes there first.
+only to get there costs more than it gives, so the first hop starts from whatever patch runs; ``strict_patches`` goes
+there first.
 
 What breaks on a hop is not said here.
 """
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .kubernetes_versions import KubernetesRange, KubernetesVersion
+from .kubernetes_versions import KubernetesVersion
 from .releases import Release, Releases
 from .versions import Hop, Version, VersionError, before_first_supported, hop, next_minor_line
 from .way_back import WHY_NOT
@@ -49,13 +49,11 @@ class KubernetesFit:
     """How Kubernetes fits one hop.
 
     Attributes:
-        shared: What both ends are for; what the end is for, where the start's minor is not known; None where they share nothing.
         first: The least version that Kubernetes must be brought to before the hop; None where it need not go up.
         too_new: What runs is newer than the hop's end is for. Kubernetes does not go back, so only further hops mend it.
         note: ``first`` or ``too_new`` as a sentence; empty where Kubernetes fits.
     """
 
-    shared: KubernetesRange | None
     first: KubernetesVersion | None = None
     too_new: bool = False
     note: str = ""
@@ -71,7 +69,6 @@ class PathHop:
         kind: ``PATCH`` or ``MINOR``.
         why: Why it goes there, one sentence.
         kubernetes: How Kubernetes fits, if all that the hops before ask for was done and no more.
-        later_from: The latest patch of the minor that it starts from, where that is a later one.
         later_to: The latest patch of the minor that it ends at, where that is a later one.
         listed: The releases name ``to_version``. If not, it may have come out since, or be a slip.
     """
@@ -81,7 +78,6 @@ class PathHop:
     kind: Hop
     why: str
     kubernetes: KubernetesFit
-    later_from: Version | None
     later_to: Version | None
     listed: bool
 
@@ -251,7 +247,6 @@ def _hops(
                 kind=hop(at, stop),
                 why=why,
                 kubernetes=fit,
-                later_from=_later_patch(at, releases),
                 later_to=_later_patch(stop, releases),
                 listed=releases.lists(stop),
             )
@@ -268,17 +263,17 @@ def _later_patch(version: Version, releases: Releases) -> Version | None:
 def _fit(earlier: Version, later: Version, releases: Releases, kubernetes: KubernetesVersion | None) -> KubernetesFit:
     """How ``kubernetes`` fits the step. Support matrix: docs/kubernetes-compatibility.md of kubevirt/kubevirt."""
     before, after = releases.kubernetes_of(earlier), releases.kubernetes_of(later)
-    shared = before.shared_with(after) if before and after else after
     if after is None or kubernetes is None or after.min <= kubernetes <= after.max:
-        return KubernetesFit(shared)
+        return KubernetesFit()
     source = "" if after.promised else " KubeVirt only tested these and promised none."
     if kubernetes > after.max:
         note = f"Kubernetes {kubernetes} is newer than what {later} is for: {after}.{source}"
-        return KubernetesFit(shared, too_new=True, note=note)
+        return KubernetesFit(too_new=True, note=note)
+    shared = before.shared_with(after) if before else after
     common = (
         f"{earlier} and {later} share {shared}"
         if shared
         else f"none is for both {earlier} ({before}) and {later} ({after})"
     )
     note = f"{later} needs Kubernetes {after.min} or later first; {common}.{source}"
-    return KubernetesFit(shared, first=after.min, note=note)
+    return KubernetesFit(first=after.min, note=note)

@@ -63,8 +63,7 @@ def _releases(root: yaml.Node | None) -> Releases:
 
 def _with_versions(release: Release, versions: Iterable[Version], withdrawn: Mapping[str, str]) -> Release:
     left = tuple(sorted(version for version in set(versions) if str(version) not in withdrawn))
-    now = replace(release, versions=left)
-    return now if now.latest == release.latest else replace(now, latest_date="")
+    return replace(release, versions=left)
 
 
 def _versions(node: yaml.Node | None, minors: Mapping[str, Release]) -> dict[str, list[Version]]:

@@ -19,8 +19,6 @@ from .outcome import listed
 from .scene import Scene, Vm
 from .workload_plan import TO_MOVE, Wish, marked_and_outdated, vms_in_words
 
-Object = Mapping[str, t.Any]
-
 
 @dataclass(frozen=True)
 class Left:
