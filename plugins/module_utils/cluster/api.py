@@ -15,6 +15,8 @@ import json
 import threading
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
 from ..knowledge.field_ownership import FIELD_MANAGER
@@ -118,7 +120,12 @@ class Api:
         self._answered = False
         self._logged_in = False
         self._away_since: float | None = None
+        self._ahead = timedelta()
         self._written_versions: dict[str, int] = {}
+
+    def utc(self) -> datetime:
+        """The time of day on the API server's clock, as its last answer said it: the ages of objects are measured with it."""
+        return self._clock.utc() + self._ahead
 
     def get(self, path: str) -> Json:
         """The object at ``path``.
@@ -376,6 +383,8 @@ class Api:
             error.retry_after = response.headers.get("Retry-After")
             raise
         self._answered = self._logged_in = True
+        with contextlib.suppress(TypeError, ValueError):  # it need not say the time
+            self._ahead = parsedate_to_datetime(response.headers.get("Date")) - self._clock.utc()
         return answer
 
     def _body(self, response: t.Any, ends: float) -> bytes:

@@ -39,7 +39,7 @@ def scene_of_removal(api: Api, facts: Facts, now: datetime) -> Scene:
     Args:
         api: The cluster.
         facts: From ``observe``; a KubeVirt object, its CRD and its namespace need not be there.
-        now: The time of day, which ages are measured with.
+        now: The time of day on the cluster's clock, which ages are measured with.
 
     Raises:
         ClusterError: The cluster does not answer.

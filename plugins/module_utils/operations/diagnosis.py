@@ -13,7 +13,6 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timezone
 
 from ..cluster.api import Api, Json
 from ..cluster.errors import ApiError, ClusterError
@@ -94,7 +93,7 @@ class _Questions:
             lease = self._api.get_or_none(path)
         except ApiError:
             return None
-        return no_leader(lease, pods, self._namespace, datetime.now(timezone.utc))
+        return no_leader(lease, pods, self._namespace, self._api.utc())
 
     def _node(self, name: str) -> Json | None:
         """The node; None where there is none, empty where it may not be read."""

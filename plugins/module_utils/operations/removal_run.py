@@ -226,7 +226,7 @@ class RemovalRun:
     def _scene(self) -> Scene:
         """What holds the deletion now, which has begun since the facts of the plan were read."""
         now = facts_of_the_rest(self._api, self._facts.cluster, self._facts.kubevirt_namespace)
-        return scene_of_removal(self._api, now, self._clock.utc())
+        return scene_of_removal(self._api, now, self._api.utc())
 
     def _blocking_now(self, takes_first: bool) -> list[Finding]:
         """What speaks against going on besides what stopped the run; nothing where the cluster cannot be read, for that is told then."""

@@ -104,7 +104,7 @@ def run(api: Api, params: Params, *, check_mode: bool, clock: Clock, report: Rep
     wrong = wrong_cluster(cluster, params["expected_cluster_uid"])
     if wrong:
         return Outcome(cluster.as_dict(), "unknown", findings=wrong, failure=refusal(wrong, ()))
-    planned = _planned(api, cluster, params, clock)
+    planned = _planned(api, cluster, params)
     if planned.has_work and not check_mode:
         planned = _locked_run(api, planned, params, clock, report)
     elif not check_mode and not planned.outcome.failure:
@@ -120,7 +120,7 @@ def _locked_run(api: Api, before: Planned, params: Params, clock: Clock, report:
     lock = Lock(api, _home_of_the_lock(before.seen.facts), clock, report, this_run())
     try:
         with lock:
-            now = _planned(api, before.seen.facts.cluster, params, clock)
+            now = _planned(api, before.seen.facts.cluster, params)
             now.outcome.findings = [*lock.findings, *now.outcome.findings]
             if now.has_work:
                 run = RemovalRun(api, now.seen, now.steps, _wish(params), params, now.outcome, clock, report)
@@ -130,12 +130,12 @@ def _locked_run(api: Api, before: Planned, params: Params, clock: Clock, report:
     return now
 
 
-def _planned(api: Api, cluster: Cluster, params: Params, clock: Clock) -> Planned:
+def _planned(api: Api, cluster: Cluster, params: Params) -> Planned:
     """The cluster as it is now, and what would be done to it."""
     wish = _wish(params)
     facts = facts_of_the_rest(api, cluster, params["namespace"] or "")
     belongings = belongings_of(api, facts)
-    scene = scene_of_removal(api, facts, clock.utc())
+    scene = scene_of_removal(api, facts, api.utc())
     has_vms = bool(belongings.vms or belongings.standalone_vmis)
     is_without_controller = wish.keep_disks and has_vms and scene.is_lost(CONTROLLER)
     seen = Seen(

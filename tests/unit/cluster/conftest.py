@@ -39,9 +39,14 @@ class Asked(t.NamedTuple):
 
 
 class Server:
-    """Gives its answers in their order, the last one again and again, and remembers what was asked."""
+    """Gives its answers in their order, the last one again and again, and remembers what was asked.
+
+    Attributes:
+        date: The time of day that it says.
+    """
 
     def __init__(self) -> None:
+        self.date = "Sat, 01 Jan 2000 12:00:00 GMT"
         self.answers: list[Answer] = []
         self.asked: list[Asked] = []
         server = self
@@ -55,6 +60,9 @@ class Server:
                     server._serve(self)
 
             do_PATCH = do_POST = do_PUT = do_DELETE = do_GET
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return server.date
 
             def log_message(self, *_args: t.Any) -> None:
                 pass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from datetime import datetime, timezone
 from types import SimpleNamespace
 
 import pytest
@@ -594,6 +595,32 @@ class TestTimeouts:
                 call(api)
         assert set(pool.timeouts[1:]) == {(HURRIED_TIMEOUT, HURRIED_TIMEOUT)}
         assert len(pool.timeouts) == 1 + len(CALLS)
+
+
+class TestTime:
+    """Of the day, on the server's clock; ours is a quarter of an hour ahead."""
+
+    @pytest.fixture(autouse=True)
+    def ours(self, clock: QuickClock, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(clock, "utc", lambda: datetime(2000, 1, 1, 12, 15, tzinfo=timezone.utc))
+
+    @pytest.mark.parametrize(
+        ("said", "time"),
+        [
+            ("Sat, 01 Jan 2000 12:00:00 GMT", "12:00"),
+            ("Sat, 01 Jan 2000 12:00:00", "12:15"),
+            ("yesterday", "12:15"),
+            ("", "12:15"),
+        ],
+    )
+    def test_it_is_what_the_last_answer_said(self, api: Api, server: Server, said: str, time: str) -> None:
+        server.date = said
+        server.answer(POD)
+        api.get("/api/v1/pods/a")
+        assert f"{api.utc():%H:%M}" == time
+
+    def test_before_any_answer_it_is_ours(self, api: Api) -> None:
+        assert f"{api.utc():%H:%M}" == "12:15"
 
 
 def versioned(version: str, uid: str = "u") -> dict[str, t.Any]:

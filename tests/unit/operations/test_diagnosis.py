@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Callable
+from datetime import datetime, timezone
 
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import Forbidden, NotFound, Unreachable
@@ -50,6 +51,9 @@ class Questions:
             return self.get(path)
         except NotFound:
             return None
+
+    def utc(self) -> datetime:
+        return datetime(2026, 11, 20, 10, tzinfo=timezone.utc)
 
     def peek(self, path: str, query: Object) -> bytes:
         return str(self.get(f"{path}?{'&'.join(f'{key}={value}' for key, value in query.items())}")).encode()

@@ -14,6 +14,7 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors 
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import remove
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import InvalidOption, Outcome
 
+from tests.unit.operations.conftest import Answer
 from tests.unit.operations.test_pages import GOLDEN
 from tests.unit.operations.test_sweep import KINDS, MANAGED, World, crd
 
@@ -268,6 +269,16 @@ def test_an_old_operator_needs_the_vms_gone_before(cluster: Cluster, version: st
 def test_a_deletion_that_has_begun_is_followed(cluster: Cluster) -> None:
     cluster.kubevirt["metadata"]["deletionTimestamp"] = "2024-01-01T00:00:00Z"
     assert steps(cluster.check())[0] == "wait-deleted KubeVirt kubevirt/kubevirt"
+
+
+@pytest.mark.parametrize(("deleted", "is_held"), [("11:59:30", False), ("11:50:00", True)])
+def test_how_long_a_deletion_takes_is_measured_with_the_clock_of_the_cluster(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, deleted: str, is_held: bool
+) -> None:
+    monkeypatch.setattr(Answer, "headers", {"Date": "Sat, 01 Jan 2000 12:00:00 GMT"})
+    cluster.kubevirt["metadata"] |= {"deletionTimestamp": f"2000-01-01T{deleted}Z", "finalizers": ["example.com/audit"]}
+    found = [one.id for one in cluster.check().findings]
+    assert ("remove.stuck-foreign-finalizer" in found) is is_held
 
 
 @pytest.mark.parametrize("has_failed", [True, False], ids=["Job has failed", "its pod does not come up"])
