@@ -33,12 +33,16 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.redac
 Vars = Mapping[str, t.Any]
 HostVars = Mapping[str, Vars]
 EXPECTED = "kubevirt_expected_cluster_uid"
+COUNTS = ("kubevirt_wave_failure_budget", "kubevirt_wave_soak")
 
 
 def fleet_doubts(hostvars: HostVars, hosts: Sequence[str], waves: t.Any) -> list[str]:
     """Why nothing may be written."""
     sizes = waves if isinstance(waves, list) else [waves]
-    return doubts_about(_of_each(hostvars, hosts, EXPECTED), _of_each(hostvars, hosts, "kubevirt_window"), sizes)
+    counts = {name: set(_of_each(hostvars, hosts, name).values()) for name in COUNTS}
+    return doubts_about(
+        _of_each(hostvars, hosts, EXPECTED), _of_each(hostvars, hosts, "kubevirt_window"), sizes, counts
+    )
 
 
 def fleet_inventory(hostvars: HostVars, hosts: Sequence[str], look: str) -> list[str]:

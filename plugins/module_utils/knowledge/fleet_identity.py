@@ -7,22 +7,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from .day_window import day_window
 
 _SIZE = re.compile(r"[1-9]\d*|(?:[1-9]\d?|100)%")
+_COUNT = re.compile(r"\d+", re.ASCII)
 
 
-def doubts_about(uids: Mapping[str, str], windows: Mapping[str, str], waves: Sequence[object]) -> list[str]:
+def doubts_about(
+    uids: Mapping[str, str],
+    windows: Mapping[str, str],
+    waves: Sequence[object],
+    counts: Mapping[str, Collection[str]],
+) -> list[str]:
     """Why nothing may be written, a sentence or two each; empty when all is clear.
 
     Args:
         uids: Of each host the UID that its cluster is expected to have, empty where none is given.
         windows: Of each host the window of the day in which it may begin; empty means at any time.
         waves: The sizes of the waves.
+        counts: Of each variable that is a whole number what the hosts have in it; empty means nothing.
     """
-    return [*_nameless(uids), *same_clusters(uids), *_meaningless(windows), *_boundless(waves)]
+    return [*_nameless(uids), *same_clusters(uids), *_meaningless(windows), *_boundless(waves), *_countless(counts)]
 
 
 def inventory_lines(uids: Mapping[str, str], expected: Mapping[str, str]) -> list[str]:
@@ -76,3 +83,11 @@ def _boundless(waves: Sequence[object]) -> Iterator[str]:
             f"kubevirt_serial: {', '.join(wrong) or 'an empty list'} is no size of a wave. "
             "Write numbers of clusters, or shares such as 25%."
         )
+
+
+def _countless(counts: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """Jinja's filter int makes 0 of what it cannot read."""
+    for name, values in counts.items():
+        wrong = sorted(value for value in values if value and not _COUNT.fullmatch(value))
+        if wrong:
+            yield f"{name}: {', '.join(wrong)} is no whole number of 0 or more."

@@ -88,17 +88,24 @@ def states(of: Json) -> list[str]:
     ],
 )
 def test_several_clusters_must_be_told_apart(uids: dict[str, str], expected: list[str]) -> None:
-    said = doubts_about(uids, {}, [1, "5%"])
+    said = doubts_about(uids, {}, [1, "5%"], {})
     assert [one[: len(words)] for one, words in zip(said, expected, strict=True)] == expected
 
 
 @pytest.mark.parametrize("waves", [[], [0], ["0%"], [-1], ["101%"], ["half"], [1, "5 %"], [1.5]])
 def test_a_wave_has_a_size(waves: list[t.Any]) -> None:
-    assert "kubevirt_serial" in doubts_about({"a": ""}, {}, waves)[0]
+    assert "kubevirt_serial" in doubts_about({"a": ""}, {}, waves, {})[0]
 
 
 def test_what_ansible_understands_is_a_size() -> None:
-    assert doubts_about({"a": ""}, {"a": "22:00-04:00"}, [1, "2", "5%", "100%"]) == []
+    assert doubts_about({"a": ""}, {"a": "22:00-04:00"}, [1, "2", "5%", "100%"], {}) == []
+
+
+def test_a_count_is_a_whole_number() -> None:
+    said = doubts_about(
+        {"a": ""}, {}, [1], {"kubevirt_wave_soak": {"1m", "60", "-5", ""}, "kubevirt_serial": {"0", "7"}}
+    )
+    assert said == ["kubevirt_wave_soak: -5, 1m is no whole number of 0 or more."]
 
 
 def test_the_lines_for_the_inventory() -> None:
