@@ -145,7 +145,7 @@ def _outcome(seen: Vars, number: int, state: str, message: str) -> Outcome:
         "to_version": _wanted(seen, look),
         "state": state,
         "phases": phases,
-        "findings": [*_findings(result or look, seen.get("kubevirt_accept") or ())],
+        "findings": [*_findings(seen, result or look)],
         "vms": {"moved": 0, "left": (look.get("workloads") or {}).get("outdated", 0)},
         "elapsed": round(sum(one["seconds"] for one in phases), 1),
         "wave": number,
@@ -180,15 +180,25 @@ def _phases(seen: Vars) -> Iterator[dict[str, t.Any]]:
         yield {"name": "VMs", "seconds": float(one["seconds"])}
 
 
-def _findings(result: Vars, accept: Collection[str]) -> Iterator[Vars]:
+def _findings(seen: Vars, result: Vars) -> Iterator[Vars]:
     """What was found; the cause of a stop first, where it is none of that. A blocker that was accepted is a warning."""
-    found = result.get("findings") or ()
+    found, accept = _found(seen, result), seen.get("kubevirt_accept") or ()
     cause = result.get("failure") or {}
     if cause.get("id") and cause["id"] not in [one["id"] for one in found]:
         yield {"level": "blocker", **cause}
     for one in found:
         is_accepted = one.get("level") == "blocker" and one.get("acceptable") and one["id"] in accept
         yield {**one, "level": "warning"} if is_accepted else one
+
+
+def _found(seen: Vars, result: Vars) -> Sequence[Vars]:
+    """What a result says was found; of VMs that were moved afterwards, what was found then."""
+    found, moved = result.get("findings") or (), seen.get("kubevirt_workloads_result") or {}
+    if not moved or result.get("failed"):
+        return found
+    kept = [one for one in found if not one["id"].startswith("workloads.")]
+    ids = [one["id"] for one in kept]
+    return [*kept, *(one for one in moved.get("findings") or () if one["id"] not in ids)]
 
 
 def _left(seen: Vars, plan: Vars) -> int:

@@ -256,6 +256,22 @@ def test_what_was_accepted_is_no_cause_of_a_failure() -> None:
     assert told == {"owner.helm": "warning", "upgrade.image-pull": "blocker", "upgrade.pinned": "info"}
 
 
+def test_what_was_found_of_vms_before_they_were_moved_is_not_told_any_more() -> None:
+    old, skipped, pinned = (
+        {"id": name, "level": "info"} for name in ("workloads.on-old-launchers", "workloads.stay-old", "x")
+    )
+    host = {
+        "kubevirt_outcome": {"wave": 1},
+        "kubevirt_upgrade_plan": {"actions": [{"action": "wait"}], "path": [1]},
+        "kubevirt_upgrade_result": {"to_version": "v1.8.4", "findings": [pinned, old]},
+    }
+    assert ended(host)["findings"] == [pinned, old]
+    host["kubevirt_workloads_result"] = {"vms": {"outdated": 1}, "findings": [pinned, skipped]}
+    assert ended(host)["findings"] == [pinned, skipped]
+    del host["kubevirt_upgrade_result"]
+    assert ended(host)["findings"] == [pinned, skipped]
+
+
 def test_who_was_lost_has_failed_at_the_end() -> None:
     ends = outcomes(["a", "b"], {"a": {"kubevirt_outcome": wave([], [{}])["approved"]["a"]}, "b": {}})
     assert [one["state"] for one in ends.values()] == ["failed", "not-begun"]
