@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full unit browser docs lint sanity lab-test molecule bench bench-fleet faults rbac release-check audit clean
+.PHONY: help demo test test-full unit coverage browser docs lint sanity lab-test molecule bench bench-fleet faults rbac release-check audit clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ test-full: ## The same with the report and the docs in a browser, and the long l
 
 unit: ## Unit tests only, on any machine with Python; ARGS="-k name" picks some
 	@tools/unit.sh $(ARGS)
+
+coverage: ## The same with the lines and branches of knowledge/ and operations/ that they do not reach; fails where knowledge/ is not whole
+	@tools/coverage.sh
 
 browser: ## Look at the report on a fleet, and at the docs, in a headless Chromium; the screenshots go to build/
 	@tools/browser.sh $(ARGS)

@@ -17,7 +17,7 @@ lab=("${SHORT[@]}")
 
 stage "setup" "$ROOT/tools/setup.sh" unit lint
 stage "lint" "$ROOT/tools/lint.sh"
-stage "unit" "$ROOT/tools/unit.sh" -q
+stage "unit, with what is not covered" "$ROOT/tools/coverage.sh" -q
 if [[ ${1:-} == full ]]; then
     stage "browser" "$ROOT/tools/browser.sh" -q
 fi

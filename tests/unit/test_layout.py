@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
@@ -112,14 +113,37 @@ def test_plugins_wait_on_watches_and_clocks_only(path: Path) -> None:
     assert [*found, *(n for n in imports(path) if n == "time.sleep")] == []
 
 
-@pytest.mark.parametrize("role", [pytest.param(role, id=role.name) for role in ROLES])
-def test_a_roles_defaults_are_its_documented_options(role: Path) -> None:
-    options: dict[str, dict[str, Any]] = {}
-    for entry in yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"].values():
-        options |= entry.get("options", {})
-    documented = {name: option["default"] for name, option in options.items() if "default" in option}
-    defaults = yaml.safe_load((role / "defaults/main.yml").read_text()) or {}
-    assert defaults == documented
+def entry_points() -> list[Any]:
+    """Every entry point of every role: its options, and the role's defaults."""
+    found = []
+    for role in ROLES:
+        defaults = yaml.safe_load((role / "defaults/main.yml").read_text())
+        for name, entry in yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"].items():
+            found.append(pytest.param(entry["options"], defaults, id=f"{role.name}-{name}"))
+    return found
+
+
+each_entry_point = pytest.mark.parametrize(("options", "defaults"), entry_points())
+Options = dict[str, dict[str, Any]]
+
+
+@each_entry_point
+def test_a_roles_defaults_are_those_of_its_argument_spec(options: Options, defaults: dict[str, Any]) -> None:
+    """All options but the required ones have a default, the same in both files; 1 is neither true nor "1"."""
+    optional = {name: option for name, option in options.items() if not option.get("required")}
+    assert {name for name, option in options.items() if "default" in option} == set(optional)
+    assert {name: repr(one) for name, one in defaults.items()} == {
+        name: repr(option["default"]) for name, option in optional.items()
+    }
+
+
+@each_entry_point
+def test_a_roles_defaults_are_what_its_argument_spec_takes(options: Options, defaults: dict[str, Any]) -> None:
+    """As Ansible checks them when the role begins; and they are of their option's type already."""
+    optional = {name: option for name, option in options.items() if not option.get("required")}
+    checked = ArgumentSpecValidator(optional).validate(defaults)
+    assert checked.error_messages == []
+    assert repr(checked.validated_parameters) == repr(defaults)
 
 
 def test_the_action_group_holds_every_module_that_asks_a_cluster() -> None:

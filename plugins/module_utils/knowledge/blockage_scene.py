@@ -221,7 +221,7 @@ def minutes(duration: timedelta) -> int:
 
 
 def _not_ready_since(part: Object, now: datetime) -> datetime:
-    """Since when it has had no ready pod, as far as it says; a DaemonSet says nothing, so its age counts."""
+    """Since when it has had no ready pod, as far as it says; of one that says nothing yet, its age counts."""
     for one in (part.get("status") or {}).get("conditions") or ():
         if one.get("type") == "Available":
             return now if one.get("status") == "True" else moment(str(one.get("lastTransitionTime") or ""), now)

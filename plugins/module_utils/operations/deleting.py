@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from ..cluster.api import Api
 from ..cluster.errors import Conflict, NotFound
 from .editing import ATTEMPTS
@@ -20,17 +22,18 @@ def delete_that_one(api: Api, path: str, uid: str) -> bool:
     Raises:
         ClusterError: The server refuses it or does not answer, or the object changes faster than it can be deleted.
     """
-    for left in reversed(range(ATTEMPTS)):
-        try:
-            api.delete(path, uid=uid, propagation="Background")  # without it a Job leaves its pods
-        except NotFound as error:
-            return error.in_doubt
-        except Conflict:
-            if not left:
-                raise
-        else:
-            return True
+    for _attempt in range(ATTEMPTS - 1):
+        with contextlib.suppress(Conflict):
+            return _delete(api, path, uid)
         live = api.get_or_none(path)
         if live is None or live["metadata"]["uid"] != uid:
-            break
-    return False
+            return False
+    return _delete(api, path, uid)
+
+
+def _delete(api: Api, path: str, uid: str) -> bool:
+    try:
+        api.delete(path, uid=uid, propagation="Background")  # without it a Job leaves its pods
+    except NotFound as error:
+        return error.in_doubt
+    return True

@@ -84,8 +84,6 @@ def _route_of(facts: Facts, wish: Wish) -> tuple[list[PathHop], list[Finding]]:
         InvalidOption: The path that the user wrote down is none.
     """
     running = running_version(facts)
-    if facts.kubevirt is None:
-        return [], []
     if running is None:
         return [], [_version_unknown(facts)]
     kubernetes = _kubernetes_of(facts)

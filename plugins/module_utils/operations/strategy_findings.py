@@ -34,8 +34,6 @@ def findings_against_any_strategy(facts: Facts) -> list[Finding]:
 
 def findings_against_a_change(facts: Facts, methods: Sequence[str]) -> list[Finding]:
     """Why the strategy should not be changed here, or not now."""
-    if facts.kubevirt is None:
-        return []
     return [*findings_about_owners(facts), *_about_the_time(facts, methods)]
 
 

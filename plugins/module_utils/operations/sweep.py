@@ -395,16 +395,20 @@ class Sweep:
 
     def _clean(self, node: MarkedNode) -> None:
         path = f"{NODES}/{node.name}"
+        unsure = False
         for _attempt in range(NODE_ATTEMPTS):
             try:
                 self.api.json_patch(path, _without_marks(node))
-            except Conflict:
+            except Conflict as error:
+                unsure = unsure or error.in_doubt
                 live = self.api.get_or_none(path)
                 if live is None:
                     return
                 node = _marked(live, node_marks(live))
                 if node.is_dirty:
                     continue
+                if not unsure:  # somebody else has cleaned it
+                    return
             except NotFound:
                 return
             except ApiError as error:

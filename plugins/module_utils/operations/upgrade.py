@@ -206,12 +206,12 @@ def _outcome(facts: Facts, wish: Wish) -> Outcome:
 
 def _judge_risks(api: Api, facts: Facts, legs: Sequence[Leg]) -> None:
     """What is known to go wrong on each hop, in this cluster; before the first, leftovers and the user's own gates too."""
-    if legs[0].hop is None:
+    hops = [(leg, leg.hop) for leg in legs if leg.hop]
+    if not hops:
         return
     known = cluster_facts_of(api, facts)
-    for leg in legs:
-        if leg.hop:
-            leg.findings += findings_of_the_hop(leg.wish.risks, leg.hop.from_version, leg.hop.to_version, known)
+    for leg, hop in hops:
+        leg.findings += findings_of_the_hop(leg.wish.risks, hop.from_version, hop.to_version, known)
     legs[0].findings += findings_about_leftovers(api, facts)
     found = (finding_of_a_gate(api, gate) for gate in legs[0].wish.gates)
     legs[0].findings += [one for one in found if one]
@@ -236,18 +236,19 @@ def _look_into_the_manifest(facts: Facts, leg: Leg, load: Load, *, is_one_of_sev
 def _judge_permissions(api: Api, facts: Facts, legs: Sequence[Leg]) -> None:
     """Whether the operator that runs can make the hops that are its own to make."""
     own = [
-        leg for leg in legs if leg.method is Method.IMAGE_TAG and leg.manifest and not arrived(facts, leg.wish.version)
+        (leg, leg.manifest)
+        for leg in legs
+        if leg.method is Method.IMAGE_TAG and leg.manifest and not arrived(facts, leg.wish.version)
     ]
     if not own:
         return
     try:
         held = roles_of_the_operator(api, facts)
     except Forbidden as error:
-        own[0].findings.append(permissions_unread(facts, str(error)))
+        own[0][0].findings.append(permissions_unread(facts, str(error)))
         return
-    for leg in own:
-        if leg.manifest:
-            leg.findings += findings_about_permissions(facts, leg.wish, leg.manifest, held)
+    for leg, manifest in own:
+        leg.findings += findings_about_permissions(facts, leg.wish, manifest, held)
 
 
 def _judge_pull_secrets(api: Api, facts: Facts, legs: Sequence[Leg]) -> None:

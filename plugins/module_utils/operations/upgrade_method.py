@@ -69,10 +69,8 @@ def tag_afterwards(facts: Facts, wish: Wish, method: Method) -> str | None:
 
 def findings_of_the_method(facts: Facts, wish: Wish, method: Method) -> list[Finding]:
     """What speaks against updating this cluster in this way, whatever the manifest says."""
-    if facts.operator is None:
-        return []
     operator = facts.operator_version
-    if operator is None:
+    if facts.operator is None or operator is None:
         return [_operator_unknown(facts)] if method is Method.IMAGE_TAG else []
     found = _about_a_hybrid(facts, operator, wish, method)
     if method is Method.OPERATOR:

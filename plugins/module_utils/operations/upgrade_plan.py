@@ -91,11 +91,11 @@ def _together(first: Object | None, second: Object | None) -> Object | None:
 def findings_of_the_cluster(facts: Facts, wish: Wish, method: Method) -> list[Finding]:
     """What speaks against this hop whatever the manifest says, the most fundamental first."""
     about_the_object = findings_about_the_object(facts)
-    if about_the_object or facts.kubevirt is None:
+    if about_the_object or facts.kubevirt is None or facts.operator is None:
         return about_the_object
     return [
         *findings_of_the_method(facts, wish, method),
-        *_about_health(facts, facts.kubevirt, wish),
+        *_about_health(facts, facts.kubevirt, facts.operator, wish),
         *findings_about_owners(facts),
         *_about_the_server(facts),
     ]
@@ -217,12 +217,12 @@ def _tagging(facts: Facts, now: str | None, afterwards: str | None) -> list[Step
     return [Step(action, facts.kubevirt_name, reason, before=before, after=after)]
 
 
-def _about_health(facts: Facts, kubevirt: Object, wish: Wish) -> list[Finding]:
+def _about_health(facts: Facts, kubevirt: Object, operator: Object, wish: Wish) -> list[Finding]:
     state = state_of(kubevirt)
     target = try_parse(target_version(kubevirt))
     observed = try_parse(observed_version(kubevirt))
-    declared = try_parse(declared_version(facts.operator) if facts.operator else None)
-    follows_operator = facts.image_tag is None and _rolled_out(facts.operator)
+    declared = try_parse(declared_version(operator))
+    follows_operator = facts.image_tag is None and _rolled_out(operator)
     under_way = target if target != observed else declared if follows_operator else None
     if under_way is not None and under_way not in (observed, wish.version):
         return [_hop_in_progress(facts, observed, under_way)]
@@ -255,10 +255,8 @@ def _hop_in_progress(facts: Facts, observed: Version | None, under_way: Version)
     )
 
 
-def _rolled_out(operator: Object | None) -> bool:
+def _rolled_out(operator: Object) -> bool:
     """Whether only pods of the declared version run."""
-    if operator is None:
-        return False
     status = operator.get("status") or {}
     replicas = status.get("replicas", 0)
     seen = status.get("observedGeneration", 0) >= operator["metadata"].get("generation", 0)

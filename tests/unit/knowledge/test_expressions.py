@@ -46,6 +46,7 @@ def test_what_cannot_be_read_and_where(text: str, said: str) -> None:
         ("counts.none == `null`", True),
         ("length(nodes[?ready]) == `1` && counts.vms == `2`", True),
         ("nodes[0].labels.\"a.b/c\" == 'd'", True),
+        ("length(nodes[:1]) == `1`", True),
     ],
 )
 def test_truth(text: str, expected: bool) -> None:

@@ -241,12 +241,34 @@ def test_uniting_a_leaf_with_its_children_keeps_both():
     assert moved[0]["fieldsV1"] == {"f:metadata": {"f:labels": {".": {}, "f:a": {}}}}
 
 
+def test_uniting_what_both_own_keeps_one():
+    one, two = ({"f:metadata": {"f:labels": {".": {}, f"f:{name}": {}}}} for name in "ab")
+    moved = field_ownership.migrated(role(entry("one", one), entry("two", two)))
+    assert moved is not None
+    assert moved[0]["fieldsV1"] == {"f:metadata": {"f:labels": {".": {}, "f:a": {}, "f:b": {}}}}
+
+
 def test_an_entry_of_a_version_that_is_no_longer_served_keeps_nothing():
     old = entry("somebody", labels_of("gone"), apiVersion="rbac.authorization.k8s.io/v1beta1")
     ours = entry("kubevirt.lifecycle", labels_of("gone", "stays"), "Apply")
     live = role(ours, old, labels={"gone": "1", "stays": "1"})
     desired = role(labels={"stays": "1"})
     assert field_ownership.after_apply(live, desired)["metadata"]["labels"] == {"stays": "1"}
+
+
+def test_of_a_set_only_the_items_go_that_are_ours_alone():
+    finalizers = {"f:metadata": {"f:finalizers": {".": {}, 'v:"a/ours"': {}, 'v:"b/both"': {}}}}
+    ours = entry("kubevirt.lifecycle", finalizers, "Apply")
+    theirs = entry("kubectl-edit", {"f:metadata": {"f:finalizers": {'v:"b/both"': {}, 'v:"c/theirs"': {}}}})
+    live = role(ours, theirs)
+    live["metadata"]["finalizers"] = ["a/ours", "b/both", "c/theirs"]
+    assert field_ownership.after_apply(live, role())["metadata"]["finalizers"] == ["b/both", "c/theirs"]
+
+
+def test_what_is_empty_afterwards_goes_although_somebody_owns_it():
+    people = entry("kubectl-edit", {"f:metadata": {"f:labels": {".": {}}}})
+    live = role(people, entry("kubevirt.lifecycle", labels_of("a"), "Apply"), labels={"a": "1"})
+    assert "labels" not in field_ownership.after_apply(live, role())["metadata"]
 
 
 def test_without_managed_fields_nothing_is_removed():
@@ -287,6 +309,21 @@ def test_quantities_are_spelt_as_the_server_does(written, stored):
     live = deployment(resources={"limits": {"cpu": "7"}})
     predicted = field_ownership.after_apply(live, deployment(resources={"limits": {"cpu": written}}))
     assert predicted["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] == {"cpu": stored}
+
+
+def test_claims_of_resources_and_sizes_of_volumes_are_stored_too():
+    desired = deployment(resources={"claims": [{"name": "gpu"}]})
+    desired["spec"]["template"]["spec"]["volumes"] = [{"name": "cache", "emptyDir": {"sizeLimit": "0.5Gi"}}]
+    pod = field_ownership.after_apply(deployment(), desired)["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"] == {"claims": [{"name": "gpu"}]}
+    assert pod["volumes"] == [{"name": "cache", "emptyDir": {"sizeLimit": "512Mi"}}]
+
+
+@pytest.mark.parametrize(("strategy", "has_more"), [("RollingUpdate", True), ("Recreate", False)])
+def test_only_a_rolling_update_has_defaults(strategy, has_more):
+    desired = deployment()
+    desired["spec"]["strategy"] = {"type": strategy}
+    assert ("rollingUpdate" in field_ownership.after_apply(deployment(), desired)["spec"]["strategy"]) is has_more
 
 
 @pytest.mark.parametrize(

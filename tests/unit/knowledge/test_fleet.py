@@ -97,6 +97,11 @@ def test_a_wave_has_a_size(waves: list[t.Any]) -> None:
     assert "kubevirt_serial" in doubts_about({"a": ""}, {}, waves, {})[0]
 
 
+def test_a_window_that_is_none_is_named_with_its_cluster() -> None:
+    (said,) = doubts_about({"a": "1", "b": "2"}, {"a": "22:00-04:00", "b": "at night"}, [1])
+    assert said.startswith("kubevirt_window of b: 'at night' is no window of the day")
+
+
 def test_what_ansible_understands_is_a_size() -> None:
     assert doubts_about({"a": ""}, {"a": "22:00-04:00"}, [1, "2", "5%", "100%"], {}) == []
 
@@ -158,6 +163,15 @@ def test_the_table_says_which_are_the_same() -> None:
     page = fleet_page({"a": one, "long-name": one}, {"a": "1", "long-name": "1"})
     assert page[1] == "a          v1.7.0  v1.7.0  0     5    -      -"
     assert page[-1].startswith("a and long-name are the same cluster (uid 1)")
+
+
+def test_the_table_says_whom_to_mend_or_leave_out() -> None:
+    refused = forecast({}, {}, problem="It is away.", finished=False, accept=[])
+    well = forecast(look(), {}, problem="", finished=True, accept=[])
+    assert fleet_page({"a": well, "b": refused}, {"a": "1", "b": ""})[-2:] == [
+        "2 clusters: 0 to do, 1 finished, 1 refused.",
+        "To be mended first, or left out with --limit: b.",
+    ]
 
 
 def test_the_first_wave_begins() -> None:

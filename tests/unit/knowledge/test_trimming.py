@@ -91,6 +91,20 @@ def test_an_object_that_fails_is_shown_although_it_looks_well() -> None:
     assert names(kubevirt(), pod("a"), failing="Pod kubevirt/a")[0] == "Pod kubevirt/a"
 
 
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (pod("runs"), False),
+        (pod("not-ready", ready=False), True),
+        (pod("waits", "Pending", ready=False), True),
+        (pod("over", "Succeeded", ready=False), False),
+        (pod("evicted", "Failed", ready=False), False),
+    ],
+)
+def test_only_a_pod_that_is_to_run_is_unready(one: Json, expected: bool) -> None:
+    assert trimming.is_unready(one) is expected
+
+
 def test_there_is_a_limit_for_each_kind_and_for_all() -> None:
     pods = [pod(f"p{number}", "Pending", ready=False) for number in range(90)]
     events = [event(f"e{number}", "2026-01-01T00:00:00Z") for number in range(90)]

@@ -129,8 +129,8 @@ class Server:
         self.leases = Leases()
         self.lock = threading.Lock()
 
-    def api(self, *, check_mode: bool = False) -> Api:
-        return Api(self, "https://api.example:6443", list, check_mode=check_mode, clock=Clock())
+    def api(self, *, check_mode: bool = False, clock: Clock | None = None) -> Api:
+        return Api(self, "https://api.example:6443", list, check_mode=check_mode, clock=clock or Clock())
 
     def request(self, method: str, url: str, *, body: bytes | None = None, **_options: t.Any) -> Answer:
         parts = urlsplit(url)
@@ -186,7 +186,7 @@ KUBEVIRTS = "/apis/kubevirt.io/v1/namespaces"
 COLLECTIONS = frozenset(
     ("kubevirts", "virtualmachines", "virtualmachineinstances", "virtualmachineinstancemigrations", "deployments", "daemonsets", "pods",
      "nodes", "customresourcedefinitions", "configmaps", "clusterrolebindings", "rolebindings",
-     "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "apiservices", "secrets", "jobs", "events")
+     "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "apiservices", "secrets", "jobs", "events", "endpointslices")
 )  # fmt: skip
 FIXED: dict[str, Object] = {
     "/api/v1/namespaces/kube-system": {"metadata": {"uid": "0000-1111"}},

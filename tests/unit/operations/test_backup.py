@@ -116,8 +116,8 @@ class World:
     def remove_vm(self, name: str) -> None:
         del self.cluster.objects[f"/apis/kubevirt.io/v1/namespaces/shop/virtualmachines/{name}"]
 
-    def back_up(self, now: datetime = AT) -> BackUp:
-        return back_up(self.cluster.api(), FACTS, RESOURCES, str(self.folder), now)
+    def back_up(self, now: datetime = AT, facts: Facts = FACTS) -> BackUp:
+        return back_up(self.cluster.api(), facts, RESOURCES, str(self.folder), now)
 
 
 @pytest.fixture
@@ -156,6 +156,12 @@ def test_all_that_users_gave_is_in_the_order_in_which_it_is_applied(world: World
     assert vm == restorable({**live, "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine"})
     assert vm["spec"]["instancetype"] == {"name": "small", "revisionName": "db-small"}
     assert done.findings == ()
+
+
+def test_without_cdi_the_claims_are_in_it_all_the_same(world: World) -> None:
+    done = files(world.back_up(facts=dataclasses.replace(FACTS, groups={"kubevirt.io": ["v1"]})))
+    assert [name for name in done if "datavolumes" in name] == []
+    assert len([name for name in done if "persistentvolumeclaims" in name]) == 2
 
 
 def test_nobody_else_may_read_it(world: World) -> None:

@@ -100,3 +100,22 @@ def test_a_cluster_without_anything_of_kubevirt_needs_few_questions(world: World
     scene = scene_of_removal(api, Facts(Cluster("https://api.example:6443", "0000-1111")), NOW)
     assert (blockage_findings(scene), cures(scene), scene.home) == ([], [], "")
     assert api.requests < 10
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "state"),
+    [
+        ([], "silent"),
+        ([{"conditions": {"ready": False}}], "silent"),
+        ([{"conditions": {"ready": False}}, {"conditions": {"ready": True}}], "ready"),
+        ([{}], "ready"),
+    ],
+)
+def test_a_service_answers_if_one_of_its_endpoints_may(
+    world: World, server: Server, endpoints: list[dict[str, t.Any]], state: str
+) -> None:
+    """An endpoint that does not say whether it is ready is to be taken for it."""
+    server.objects[SERVICE] = {"metadata": {"name": "kubevirt-operator-webhook"}}
+    slices = "/apis/discovery.k8s.io/v1/namespaces/kubevirt/endpointslices"
+    server.objects[f"{slices}/one"] = {"metadata": {"name": "one"}, "endpoints": endpoints}
+    assert seen(world, server).services == {"kubevirt/kubevirt-operator-webhook": state}

@@ -11,6 +11,7 @@ import stat
 import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -24,6 +25,8 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.bund
     write_bundle,
 )
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import InvalidOption, Outcome
+
+from tests.unit.operations.conftest import Answer
 
 World = t.Any  # tests/unit/operations/conftest.py
 Server = t.Any
@@ -162,6 +165,22 @@ class TestTheResult:
         assert [line for line in outcome.extra["unread"] if "s were over" in line]
         assert outcome.extra["bundle"]
 
+    @pytest.mark.parametrize(("pages", "is_all"), [(2, True), (99, False)])
+    def test_of_very_many_objects_the_first_pages_are_read(self, case: Case, pages: int, is_all: bool) -> None:
+        answered, asked = case.server.request, []
+
+        def request(method: str, url: str, **options: t.Any) -> Answer:
+            if urlsplit(url).path != EVENTS:
+                return answered(method, url, **options)
+            asked.append(url)
+            event = {"metadata": metadata(f"e{len(asked)}"), "type": "Warning"}
+            return Answer(200, {"items": [event], "metadata": {"continue": "more" if len(asked) < pages else ""}})
+
+        case.server.request = request
+        unread = case.leave(bundle_dir=None).extra["unread"]
+        assert len(asked) == min(pages, aftermath.MOST_PAGES)
+        assert unread == ([] if is_all else [f"{EVENTS}: only the first {aftermath.MOST_PAGES} were read."])
+
     def test_a_mistake_of_ours_is_a_line(self, case: Case) -> None:
         case.server.objects[f"{PODS}/api"]["metadata"] = {}
         outcome = case.leave()
@@ -197,6 +216,14 @@ class TestTheBundle:
         case.leave()
         found = [name for name, text in case.files().items() if PLANTED in text or "kn0wn-t0ken" in text]
         assert found == []
+
+    def test_of_a_pod_that_is_not_ready_the_logs_of_its_containers_that_are_not(self, case: Case) -> None:
+        statuses = case.server.objects[f"{PODS}/api"]["status"]["containerStatuses"]
+        statuses.append({"name": "proxy", "ready": True, "restartCount": 0})
+        case.folder.mkdir()
+        case.leave()
+        assert [name for name in case.files() if "proxy" in name] == []
+        assert "logs/api.virt-api.log" in case.files()
 
     def test_only_its_owner_may_read_it(self, case: Case) -> None:
         case.leave()

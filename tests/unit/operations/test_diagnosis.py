@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 
 import pytest
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import Forbidden, NotFound, Unreachable
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.findings import finding
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations import diagnosis
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.hop import HopJudge
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.waiting import Waited
@@ -200,6 +201,38 @@ def test_what_may_not_be_read_is_left_out(ask: Ask) -> None:
     answers = {JOBS: no, EVENTS: no, LEASE: no, "/api/v1/nodes/worker-1": {"status": {"conditions": [words]}}}
     found, _asked = ask(answers, pods=[pod("virt-handler-1", "virt-handler")])
     assert [one.id for one in found] == ["upgrade.node-lost"]
+
+
+def test_a_lease_and_a_node_that_may_not_be_read_say_nothing(ask: Ask) -> None:
+    no = Forbidden("GET", LEASE, 403, "Forbidden", "no")
+    answers = {LEASE: no, "/api/v1/nodes/worker-1": no}
+    found, asked = ask(answers, "1.7-installing-all-applied", pods=[CRASHING])
+    assert [one.id for one in found] == ["upgrade.crash-loop"]
+    assert {LEASE, "/api/v1/nodes/worker-1"} <= {*asked}
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        (
+            "reading\nInstall strategy config map x is broken\nwaiting",
+            "; its log: Install strategy config map x is broken",
+        ),
+        ("reading\nwaiting", ""),
+        (Forbidden("GET", LOG, 403, "Forbidden", "no"), ""),
+    ],
+)
+def test_the_operators_word_on_a_strategy_that_cannot_be_read(world: World, log: t.Any, words: str) -> None:
+    log_of = {f"/api/v1/namespaces/kubevirt/pods/{name}/log": log for name in ("virt-operator-1", "virt-api-1")}
+    operator = pod("virt-operator-1", "virt-operator")
+    shown = t.cast(
+        t.Any, Shown(pods=[pod("virt-api-1", "virt-api"), operator], kubevirt=[world.status("1.8-updating")])
+    )
+    loop = finding("upgrade.install-job-loop", object="Job", cause="c", evidence="seen 3 times", fix="f")
+    judge, api = HopJudge("kubevirt", "v1.8.4"), t.cast(t.Any, Questions(log_of))
+    [found] = diagnosis.causes(api, world.facts(), shown, judge, Waited("failed", ["more"], [loop]))
+    assert found.evidence == f"seen 3 times{words}"
+    assert [path.partition("?")[0] for path in api.asked] == ["/api/v1/namespaces/kubevirt/pods/virt-operator-1/log"]
 
 
 def test_where_the_server_is_gone_nothing_more_is_asked(ask: Ask) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import typing as t
 
 import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import Forbidden
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.knowledge.backup_form import (
     RUN_STRATEGY_BEFORE,
     restorable,
@@ -363,6 +365,62 @@ class TestOneThatDoesNotGo:
         [found] = run.stopped("a").findings
         assert "held by kubevirt.io/virtualMachineControllerFinalize, orphan" in found.cause
 
+    def test_the_garbage_collector_does_not_let_it_go(self, run: Run) -> None:
+        run.cluster.add_machine("a")
+        run.cluster.never_gone.add("a")
+
+        def only_the_collector_holds_it() -> None:
+            if "deletionTimestamp" in (metadata := run.cluster.objects[f"{VMS}/a"]["metadata"]):
+                metadata["finalizers"] = ["orphan"]
+
+        run.cluster.each_second = only_the_collector_holds_it
+        [found] = run.stopped("a").findings
+        assert "the garbage collector has not taken it out of all that it owns" in found.cause
+
+    def test_it_changes_faster_than_it_can_be_deleted(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        run.cluster.add_machine("a", strategy="Halted")
+        changed = Answer(409, {"reason": "Conflict", "message": "the object has been modified"})
+        monkeypatch.setattr(Cluster, "_deleted", lambda *_a: changed)
+        [found] = run.stopped("a").findings
+        assert "it is stopped and changes faster than it can be deleted (waited for 300 s)" in found.cause
+
+    def test_somebody_starts_it_between_the_look_and_the_deletion(self, run: Run) -> None:
+        run.cluster.add_machine("a", strategy="Halted")
+        answered = run.cluster.request
+
+        def started(method: str, url: str, **options: t.Any) -> t.Any:
+            if method == "GET" and url.endswith("/virtualmachines/a"):
+                run.cluster.objects[f"{VMS}/a"]["spec"]["runStrategy"] = "Always"
+            return answered(method, url, **options)
+
+        run.cluster.request = started  # type: ignore[method-assign]
+        [found] = run.stopped("a").findings
+        assert "its run strategy is Always again" in found.cause
+        assert not [one for one in run.cluster.writes if one.startswith("delete")]
+
+    def test_it_is_not_deleted_twice_while_lists_lag_behind(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        run.cluster.add_machine("a", strategy="Halted")
+        carry_out, late = run.cluster._deleted, []
+
+        def later() -> None:
+            if late and run.cluster.seconds > 3:
+                carry_out(*late.pop())
+
+        def deleted(path: str, body: t.Any) -> Answer:
+            late.append((path, body))
+            run.cluster.writes.append("asked for")
+            return Answer(200, {})
+
+        run.cluster._deleted, run.cluster.each_second = deleted, later  # type: ignore[method-assign]
+        assert [one.claim for one in run("a")] == ["a"]
+        assert run.cluster.writes == ["asked for", "delete virtualmachines a Orphan"]
+
+    def test_the_server_does_not_let_us(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        run.cluster.add_machine("a")
+        monkeypatch.setattr(Cluster, "_patched", lambda *_a: Answer(403, {"reason": "Forbidden", "message": "may not"}))
+        with pytest.raises(Forbidden, match="may not"):
+            run("a")
+
     def test_kubevirt_does_not_take_it(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         run.cluster.add_machine("a")
         message = (
@@ -480,6 +538,24 @@ def test_another_one_in_the_place_of_a_vm_is_left_alone_and_nobody_says_that_we_
     assert run.keeping
     assert run.keeping.gone == []
     assert run.cluster.writes == ["patch virtualmachines a"]
+
+
+def test_without_vms_nothing_is_asked(run: Run) -> None:
+    asked: list[str] = []
+    run.cluster.request = lambda method, url, **_options: asked.append(url)  # type: ignore[method-assign,assignment,return-value]
+    assert (run(), asked) == ([], [])
+
+
+def test_without_cdi_disks_stay_and_the_revisions_of_others_too(run: Run) -> None:
+    run.cluster.add_machine("a")
+    del run.cluster.objects[f"{DATA_VOLUMES}/a"]
+    run.cluster.objects[f"{CLAIMS}/a"]["metadata"]["ownerReferences"] = []
+    of_another = {"metadata": meta("other", ownerReferences=[owner("StatefulSet", "s", "apps/v1", "uid-s")])}
+    run.cluster._store(f"{REVISIONS}/other", of_another)
+    facts = dataclasses.replace(FACTS, groups={"kubevirt.io": ["v1"]})
+    kept = KeepDisks(run.cluster.api(), facts, run.cluster, print, 300).run(["prod/a"])
+    assert [one.claim for one in kept] == ["a"]
+    assert (run.cluster.names(VMS), run.cluster.names(REVISIONS)) == ([], ["other"])
 
 
 def test_killed_anywhere_and_run_again_it_comes_to_the_same_end(run: Run) -> None:

@@ -296,3 +296,68 @@ def test_a_webhook_that_stays_away_ends_the_run_and_changed_nothing(world: World
     with pytest.raises(ApiError, match="pods behind that webhook"):
         run._carry_out(step)
     assert (server.written, run._written, run._in_doubt) == ([], [], None)
+
+
+def of_kubectl(world: World, path: str) -> None:
+    """The object as kubectl create left it."""
+    live = world.live[path]
+    entry = {"manager": "kubectl-create", "operation": "Update", "apiVersion": live["apiVersion"]}
+    live["metadata"]["managedFields"] = [{**entry, "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {}}}]
+
+
+@pytest.mark.parametrize("loses", [("other",), ("answer",), ("other", "answer", "other")])
+def test_fields_of_one_shot_tools_are_moved_although_others_write(world: World, loses: tuple[str, ...]) -> None:
+    of_kubectl(world, apply_step(executed(world)[0]).path)
+    run, server = executed(world, *loses)
+    step = apply_step(run)
+    run._carry_out(step)
+    assert (run._written, run._in_doubt) == ([step], None)
+    assert server.objects[step.path]["spec"] == step.body["spec"]
+
+
+def test_fields_that_cannot_be_moved_end_the_run(world: World) -> None:
+    of_kubectl(world, apply_step(executed(world)[0]).path)
+    run, server = executed(world, *("other",) * 99)
+    with pytest.raises(execution.Stopped, match="changes faster than its field managers can be moved"):
+        run._carry_out(apply_step(run))
+    assert (server.conflicts, run._written) == (editing.ATTEMPTS, [])
+
+
+def test_a_hold_that_somebody_else_has_made_is_not_ours(world: World) -> None:
+    world.set_methods("LiveMigrate")
+    run, server = executed(world)
+    (step,) = [one for one in run._plan.steps if one.action == "hold-workload-updates"]
+    server.objects[run._facts.kubevirt_path]["spec"]["workloadUpdateStrategy"]["workloadUpdateMethods"] = []
+    run._carry_out(step)
+    assert (server.written, run._written) == ([], [])
+
+
+def test_a_tag_that_somebody_else_has_moved_is_not_ours(world: World) -> None:
+    world.kubevirt["spec"]["imageTag"] = "v1.7.0"
+    run, server = executed(world)
+    (step,) = [one for one in run._plan.steps if one.action in execution.TAG_MOVES]
+    server.objects[run._facts.kubevirt_path]["spec"]["imageTag"] = "v1.8.4"
+    run._carry_out(step)
+    assert (server.written, run._written) == ([], [])
+
+
+def test_a_hold_that_somebody_else_has_ended_is_not_ours(world: World) -> None:
+    world.set_methods(held='["LiveMigrate"]')
+    run, server = executed(world)
+    run._params = {**run._params, "workload_methods_after": "restore", "wait": True}
+    (step,) = [one for one in run._plan.steps if one.action == "restore-workload-updates"]
+    del server.objects[run._facts.kubevirt_path]["metadata"]["annotations"][workload_updates.HELD_ANNOTATION]
+    run._carry_out(step)
+    assert (server.written, run._written) == ([], [])
+
+
+def test_where_the_object_cannot_be_read_there_is_no_word_on_a_way_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_self: BreakingApi, _path: str) -> t.Any:
+        raise Unreachable("gone")
+
+    monkeypatch.setattr(BreakingApi, "get", away)
+    outcome = stopped(world, Unreachable("no answer"))
+    assert "Changed so far: Deployment kubevirt/virt-operator." in outcome.failure
+    assert "To go back" not in outcome.failure

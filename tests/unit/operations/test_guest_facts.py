@@ -57,6 +57,13 @@ def test_nodes_that_may_not_be_read_are_thought_to_do(world: World) -> None:
     assert (seen.vm_nodes, seen.can_migrate) == (None, True)
 
 
+def test_without_the_kinds_there_is_no_vm(world: World) -> None:
+    world.add_vm("a")
+    server = world.server()
+    server.refuses["/apis/kubevirt.io/v1/virtualmachines"] = (404, "GET: the server could not find the resource")
+    assert guest_facts_of(server.api(check_mode=True), world.facts()).guests == ()
+
+
 @pytest.mark.parametrize(
     ("version", "gates", "off"),
     [

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import typing as t
 
@@ -303,6 +304,25 @@ class TestLeaving:
             case.leases.before = unreachable("DELETE", "GET")
             raise KeyError
 
+    def test_a_mistake_of_ours_does_not_hide_what_the_run_did(self, case: Case) -> None:
+        def mistake(method: str) -> None:
+            raise ValueError(method)
+
+        with case.lock():
+            case.leases.before = mistake
+        assert case.holder == "me", "the next run takes it over"
+
+    def test_a_lease_that_changes_all_the_time_is_left_to_the_next_run(self, case: Case) -> None:
+        def renewed(method: str) -> None:
+            if method == "DELETE":
+                case.leases.put(PATH, case.leases.objects[PATH])
+
+        with case.lock():
+            case.leases.asked.clear()
+            case.leases.before = renewed
+        assert case.leases.asked.count("DELETE") == lock_module.ATTEMPTS
+        assert case.holder == "me"
+
     def test_a_server_that_stumbles_is_asked_again(self, case: Case) -> None:
         def stumble(method: str) -> None:
             case.leases.before = lambda method: None
@@ -347,3 +367,11 @@ def test_the_job_of_awx(environment: dict[str, str], job: str) -> None:
 
 def test_this_run_names_its_process() -> None:
     assert "pid " in lock_module.this_run() and "@" in lock_module.this_run()
+
+
+def test_a_run_whose_user_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 1000680000")
+
+    monkeypatch.setattr(lock_module.getpass, "getuser", nameless)
+    assert lock_module.this_run().startswith(f"uid {os.getuid()}@")

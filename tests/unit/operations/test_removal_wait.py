@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.errors import Unreachable
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.observe import Cluster, Facts
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.removal_wait import DeletionJudge, sources
 
@@ -36,6 +37,8 @@ class Seen:
         return self._objects[name]
 
     def count(self, _path: str) -> int:
+        if self.vms < 0:
+            raise Unreachable("the server does not answer")
         return self.vms
 
 
@@ -57,6 +60,11 @@ def judge(api: t.Any, clock: QuickClock) -> t.Any:
             Seen(parts=["virt-api"]),
             ["Deployment virt-api", "KubeVirt kubevirt/kubevirt itself"],
             "1 parts are left: Deployment virt-api",
+        ),
+        (
+            Seen(crds=["vms.kubevirt.io"], vms=-1),
+            ["CRD vms.kubevirt.io", "KubeVirt kubevirt/kubevirt itself"],
+            "1 of KubeVirt's CRDs are left",
         ),
         (Seen(), ["KubeVirt kubevirt/kubevirt itself"], "the rest of what virt-operator made"),
         (Seen(kubevirt=False, crds=["of-another-one"]), [], None),

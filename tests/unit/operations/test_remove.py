@@ -369,6 +369,14 @@ def test_disks_of_vms_in_its_own_namespace_keep_it_only_if_they_stay(cluster: Cl
     assert "remove.foreign-objects" in ids(cluster.check(**armed, disks="remove"))
 
 
+def test_of_very_many_steps_the_page_shows_the_first(cluster: Cluster) -> None:
+    for number in range(99):
+        cluster.put("Node", f"n{number}", {"kubevirt.io/schedulable": "true"})
+    shown = [line for line in cluster.check().as_result()["page"] if line.startswith("  clean-node ")]
+    assert len(shown) < 50
+    assert shown[-1] == f"  clean-node  and {100 - (len(shown) - 1)} more"
+
+
 def test_nodes_are_left_alone_if_asked_for(cluster: Cluster) -> None:
     outcome = cluster.check(clean_nodes=False)
     assert "clean-node Node one" not in steps(outcome)
@@ -401,6 +409,42 @@ def test_another_cluster(cluster: Cluster) -> None:
 def test_two_objects(cluster: Cluster) -> None:
     cluster.put("KubeVirt", "other/kubevirt")["spec"] = {}
     assert "kubevirt.multiple" in ids(cluster.check())
+
+
+def test_what_lives_in_the_namespace_is_asked_again_at_the_end(cluster: Cluster) -> None:
+    cluster.refuses["GET", "/apis/coordination.k8s.io/v1"] = (503, "service unavailable")
+    assert "delete-namespace Namespace kubevirt" in steps(cluster.check(remove_namespace=True))
+
+
+def test_a_cluster_without_add_ons_is_told_of_none(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(KINDS, "cdi.kubevirt.io/v1beta1")
+    cluster.disk("shop/d", cluster.vm("shop/a"))
+    outcome = cluster.check()
+    assert "remove.add-ons-stay" not in ids(outcome)
+    assert outcome.extra["confirm"] == f"{UID}:1 VMs:1 disks"
+
+
+def test_a_group_of_kubevirt_that_does_not_answer_stops_everything(cluster: Cluster) -> None:
+    cluster.refuses["GET", "/apis/snapshot.kubevirt.io/v1beta1"] = (503, "service unavailable")
+    with pytest.raises(ClusterError, match="nobody knows what would go with it: group snapshot"):
+        cluster.check()
+
+
+def test_a_kind_whose_crd_has_just_gone_holds_nothing(cluster: Cluster) -> None:
+    cluster.refuses["GET", "/virtualmachinesnapshots"] = (404, "the server could not find the requested resource")
+    assert not cluster.check().failure
+
+
+def test_what_others_own_is_no_disk_of_a_vm(cluster: Cluster) -> None:
+    cluster.vm("shop/a")
+    importer = {"apiVersion": "example.com/v1", "kind": "Import", "name": "i", "uid": "u"}
+    cluster.put("DataVolume", "shop/d", ownerReferences=[importer])
+    assert cluster.check().extra["confirm"] == f"{UID}:1 VMs:0 disks"
+
+
+def test_a_node_on_which_only_people_set_something_is_not_cleaned(cluster: Cluster) -> None:
+    cluster.put("Node", "two", {"cpumanager": "true"})
+    assert [one for one in steps(cluster.check()) if one.startswith("clean-node")] == ["clean-node Node one"]
 
 
 def test_what_cannot_be_read_stops_everything(cluster: Cluster) -> None:

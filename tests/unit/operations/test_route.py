@@ -44,6 +44,12 @@ def test_every_minor_the_latest_patch_of_each_and_only_the_first_is_not_projecte
     assert all(hop["why"] and hop["method"] == "operator" for hop in path)
 
 
+def test_by_image_tag_each_hop_says_what_the_operator_cannot_do(old: World) -> None:
+    path = old.path(method="image_tag")
+    assert [hop["method"] for hop in path] == ["image_tag"] * 3
+    assert [one[0] for one in ids(path)] == ["upgrade.makes-hybrid"] * 3
+
+
 def test_a_path_of_ones_own(old: World) -> None:
     stops = tuple(map(Version.parse, ("v1.7.0", "v1.8.1", "v1.9.0")))
     assert [hop["to"] for hop in old.path(path=stops)] == ["v1.7.0", "v1.8.1", "v1.9.0"]

@@ -23,14 +23,14 @@ MIGRATE: Object = {"workloadUpdateMethods": ["LiveMigrate"]}
 
 
 class Patient(Clock):
-    """Nothing takes time; what happens during a pause is up to the test."""
+    """Only pauses take time, and none for the test; what happens during one is up to it."""
 
     def __init__(self) -> None:
         self.pauses: list[float] = []
         self.on_pause: t.Callable[[], None] = lambda: None
 
     def now(self) -> float:
-        return 0.0
+        return sum(self.pauses)
 
     def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -56,7 +56,7 @@ class Run:
     def __call__(self, *methods: str, check_mode: bool = False, **options: t.Any) -> Outcome:
         params = {option: spec.get("default") for option, spec in workload_strategy.ARGUMENT_SPEC.items()}
         params |= {"methods": list(methods), "wait": False, **options}
-        api = self.server.api(check_mode=check_mode)
+        api = self.server.api(check_mode=check_mode, clock=self.clock)
         return workload_strategy.run(api, params, check_mode=check_mode, clock=self.clock, report=self.said.append)
 
     @property
@@ -198,6 +198,15 @@ def test_a_write_that_fails(run: Run, status: int, message: str, changed: bool, 
     assert failed.failure.startswith("The workload update strategy could not be written.")
     assert message in failed.failure and words in failed.failure
     assert (failed.changed, bool(failed.diff), failed.state) == (changed, changed, "healthy")
+
+
+def test_a_server_that_goes_away_after_the_write_leaves_the_state_unknown(run: Run) -> None:
+    def gone(_path: str) -> None:
+        run.server.refuses["/apis"] = (403, "GET: no more")
+
+    run.server.after_write = gone
+    done = run("LiveMigrate")
+    assert (done.failure, done.changed, done.state) == ("", True, "unknown")
 
 
 def test_somebody_who_changes_the_object_all_the_time(run: Run) -> None:

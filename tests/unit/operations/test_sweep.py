@@ -147,7 +147,8 @@ class World:
             return Answer(422, {"reason": "Invalid", "message": "the server rejected our request due to an error"})
         for one in removals:
             _empty, _metadata, where, key = one["path"].split("/")
-            del live["metadata"][where][key.replace("~1", "/").replace("~0", "~")]
+            place = live["metadata"][where]
+            del place[int(key) if isinstance(place, list) else key.replace("~1", "/").replace("~0", "~")]
         self.touch(path)
         return Answer(200, live)
 
@@ -416,6 +417,29 @@ def test_what_answers_with_something_else_than_json_is_said_too(world: World, wh
     assert "not JSON" in line
 
 
+@pytest.mark.parametrize("path", ["/secrets", "/apis/coordination.k8s.io/v1"], ids=["kind", "group"])
+def test_what_has_just_gone_is_no_trouble(world: World, path: str) -> None:
+    world.put("ClusterRole", "kubevirt-controller", MANAGED)
+    world.refuses[("GET", path)] = (404, "the server could not find the requested resource")
+    proof = swept(world)
+    assert (world.deleted, proof.unreadable, proof.left) == (["kubevirt-controller"], [], [])
+
+
+def test_nodes_that_cannot_be_listed_are_said(world: World) -> None:
+    world.refuses[("GET", "/nodes")] = (403, "may not")
+    [line] = swept(world).unreadable
+    assert line.startswith("nodes: ") and "403" in line
+
+
+def test_a_crd_whose_objects_nobody_can_count_stays(world: World) -> None:
+    crd(world, "virtualmachinepools.pool.kubevirt.io")
+    world.refuses[("GET", "/virtualmachinepools")] = (403, "may not")
+    proof = swept(world, with_user_objects=False)
+    reason = reasons(proof)["CustomResourceDefinition virtualmachinepools.pool.kubevirt.io"]
+    assert reason.startswith("nobody knows whether there are objects of it: ") and "403" in reason
+    assert world.deleted == []
+
+
 NODE = "/api/v1/nodes/worker"
 
 
@@ -444,6 +468,60 @@ def test_a_node_is_cleaned_although_its_kubelet_writes(world: World) -> None:
     [found] = sweep_findings(proof, "kubevirt")
     assert (found.id, found.evidence) == ("remove.devices-left", "devices.kubevirt.io/kvm")
     assert proof.as_dict()["left"][0]["object"] == "Node worker"
+
+
+def test_a_node_that_is_written_all_the_time_is_left_and_said(world: World) -> None:
+    one = node(world)
+    world.before_patch = lambda: world.touch(NODE)
+    proof = swept(world)
+    assert "kubevirt.io/schedulable" in one["metadata"]["labels"]
+    assert ([left.object for left in proof.left], proof.removed) == (["Node worker"], [])
+
+
+@pytest.mark.parametrize("is_written_before", [True, False])
+def test_a_node_that_has_just_gone_is_nothing_to_do(world: World, is_written_before: bool) -> None:
+    node(world)
+    found = leftovers_of(world.api(), "kubevirt")
+
+    def gone() -> None:
+        world.touch(NODE)
+        world.refuses[("GET", NODE)] = (404, "gone")
+        world.refuses[("GET", "/nodes")] = (404, "none")
+
+    if is_written_before:
+        world.before_patch = gone
+    else:
+        world.refuses[("PATCH", NODE)] = (404, "gone")
+        del world.objects[NODE]
+    proof = Sweep(world.api(), world.clock, "kubevirt", lambda line: None).run(found)
+    assert (proof.left, proof.removed) == ([], [])
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_node_that_is_clean_at_the_second_look_counts_if_it_may_be_ours(world: World, is_ours: bool) -> None:
+    """Ours: the server has carried out the write, and its answer was lost."""
+    one = node(world)
+
+    def cleaned() -> None:
+        for part in ("labels", "annotations"):
+            mine = {key: value for key, value in one["metadata"][part].items() if not key.startswith("kubevirt.io/")}
+            one["metadata"][part] = mine
+        world.touch(NODE)
+        world.before_patch = lambda: None
+
+    answered = world.request
+
+    def loses_an_answer(method: str, url: str, **options: t.Any) -> Answer:
+        if method == "PATCH" and is_ours and "kubevirt.io/schedulable" in one["metadata"]["labels"]:
+            answered(method, url, **options)
+            return Answer(504, {"reason": "Timeout", "message": "the request did not complete"})
+        return answered(method, url, **options)
+
+    world.request = loses_an_answer  # type: ignore[method-assign]
+    world.before_patch = (lambda: None) if is_ours else cleaned
+    proof = swept(world)
+    assert proof.removed == (["Node worker: KubeVirt's labels and annotations"] if is_ours else [])
+    assert proof.left == []
 
 
 def test_labels_that_come_back_are_taken_again(world: World) -> None:
@@ -477,6 +555,12 @@ def test_a_node_that_nobody_lets_us_write(world: World) -> None:
     node(world)
     world.refuses[("PATCH", NODE)] = (403, "may not")
     assert "403" in reasons(swept(world))["Node worker"]
+
+
+def test_a_node_without_a_choice_of_people_is_not_told(world: World) -> None:
+    world.put("Node", "worker", {"kubevirt.io/schedulable": "true"})
+    [kept] = swept(world, clean_nodes=False).kept
+    assert "clean_nodes is false" in kept.reason
 
 
 def living(world: World) -> None:
@@ -539,3 +623,20 @@ def test_a_namespace_that_does_not_go_is_said(world: World) -> None:
     world.put("Namespace", "kubevirt", {"kubevirt.io": ""})
     world.holds.add("kubevirt")
     assert "not gone after" in reasons(swept(world, remove_namespace=True))["Namespace kubevirt"]
+
+
+@pytest.mark.parametrize(
+    ("method", "end", "reason"),
+    [
+        ("DELETE", "/namespaces/kubevirt", "403"),
+        ("GET", "/namespaces/kubevirt/secrets", "nobody knows what else is in it"),
+        ("DELETE", "/secrets/kubevirt-ca", "something of KubeVirt is left"),
+    ],
+)
+def test_a_namespace_that_must_not_go_is_said_with_the_reason(world: World, method: str, end: str, reason: str) -> None:
+    world.put("Namespace", "kubevirt", {"kubevirt.io": ""})
+    world.put("Secret", "kubevirt/kubevirt-ca", MANAGED)
+    world.refuses[(method, end)] = (403, "may not")
+    proof = swept(world, remove_namespace=True)
+    assert "kubevirt" not in world.deleted and "Namespace kubevirt" not in proof.removed
+    assert reason in reasons(proof)["Namespace kubevirt"]

@@ -56,6 +56,7 @@ class Run:
         self.folder = folder
         self.clock = Ticking()
         self.said: list[str] = []
+        self.at_line: t.Callable[[str], None] = lambda line: None
         self._server: Server | None = None
 
     @property
@@ -68,7 +69,11 @@ class Run:
         params = {option: spec.get("default") for option, spec in upgrade.ARGUMENT_SPEC.items()}
         params |= {"version": self.world.version, "manifest": self.world.manifests(self.folder), **options}
         api = self.server.api(check_mode=check_mode)
-        return upgrade.run(api, params, check_mode=check_mode, clock=self.clock, report=self.said.append)
+        return upgrade.run(api, params, check_mode=check_mode, clock=self.clock, report=self._told)
+
+    def _told(self, line: str) -> None:
+        self.said.append(line)
+        self.at_line(line)
 
     @property
     def kubevirt(self) -> Object:
@@ -284,6 +289,26 @@ def test_a_failure_after_the_methods_were_restored_does_not_say_that_they_are_he
     assert methods(run.kubevirt) == ["LiveMigrate"]
 
 
+def test_what_fails_for_too_long_ends_the_wait_and_the_same_again_is_no_advice(run: Run) -> None:
+    def refused(path: str) -> None:
+        if path == DEPLOYMENT:
+            run.kubevirt["status"] = run.world.status("1.7-failed-rbac")["status"]
+
+    run.server.after_write = refused
+    stopped = run()
+    assert [one.id for one in stopped.findings] == ["upgrade.rbac-escalation"]
+    assert "To go on" not in stopped.failure and "VMs and their launchers were not touched." in stopped.failure
+
+
+def test_a_hold_that_a_killed_run_left_is_ended_without_waiting(run: Run) -> None:
+    run.world.kubevirt = run.world.status("1.8-healthy")
+    run.world.set_methods(held='["LiveMigrate"]')
+    run.world.apply_operator("v1.8.4")
+    run.world.rolled_out()
+    done = run(wait=False)
+    assert (done.failure, run.server.written, methods(run.kubevirt)) == ("", [KUBEVIRT], ["LiveMigrate"])
+
+
 class TestMigrationsInFlight:
     def test_they_stop_the_run_before_anything_else_is_changed(self, run: Run) -> None:
         run.world.set_methods("LiveMigrate")
@@ -348,6 +373,7 @@ class TestBeforeTheFirstStep:
         ("options", "words"),
         [
             ({"version": "latest"}, "version: 'latest'"),
+            ({"path": ["v1.7.4"]}, r"path: it ends at v1\.7\.4, and version is v1\.8\.4\. Let both be the same"),
             ({"version": "1.8"}, "version: '1.8'"),
             ({"accept": ["owner.argocd"]}, "accept: 'owner.argocd' is no finding id. Did you mean owner.argo-cd?"),
             ({"wait_timeout": 0}, "wait_timeout: 0"),
@@ -373,6 +399,17 @@ class TestBeforeTheFirstStep:
         with pytest.raises(ManifestUnavailable, match=words):
             run(**options)
         assert run.server.written == []
+
+    @pytest.mark.parametrize(
+        ("version", "words"),
+        [
+            ("v1.7.99", r"v1\.7\.99 is not among the known releases; did you mean v1\.7\.\d\?"),
+            ("v1.8.4", r"cannot be read: No such file or directory\. Give [^;]*, or the text\.$"),
+        ],
+    )
+    def test_a_manifest_that_is_not_there_may_be_of_a_slip(self, run: Run, version: str, words: str) -> None:
+        with pytest.raises(ManifestUnavailable, match=words):
+            run(version=version, manifest="/nowhere/{version}/kubevirt-operator.yaml")
 
 
 LEASE = leases.path_of("kubevirt")
@@ -531,6 +568,21 @@ class TestASignal:
         assert run.server.leases.objects == {}
         assert run.said[-1].endswith("Changed so far: KubeVirt kubevirt/kubevirt, ClusterRole kubevirt-operator.")
         assert "stopped by SIGTERM. What was done stays done. To go on" in run.said[-1]
+
+    def test_while_it_waits(self, run: Run) -> None:
+        begun: list[str] = []
+
+        def interrupt(line: str) -> None:
+            if "wait" in line and DEPLOYMENT in run.server.written:
+                begun.append(line)
+                if len(begun) == 2:  # what it waits for
+                    raise Interrupted("SIGTERM")
+
+        run.at_line = interrupt
+        stopped = run()
+        assert "Changed so far: Deployment kubevirt/virt-operator." in stopped.failure
+        assert "did not say" not in stopped.failure
+        assert run.server.leases.objects == {}
 
     def test_before_the_first_write(self, run: Run) -> None:
         refuse = run.server.request

@@ -86,12 +86,17 @@ class Run:
         objects["/api/v1"] = {"metadata": {}, "resources": [{"name": "pods", "kind": "Pod", "namespaced": True}]}
         self.cluster = moving.Cluster(objects)
         self.said: list[str] = []
+        self.at_line: t.Callable[[str], None] = lambda line: None
 
     def __call__(self, check_mode: bool = False, **options: t.Any) -> Outcome:
         params: Object = {name: spec.get("default") for name, spec in workload_update.ARGUMENT_SPEC.items()}
         params |= {"methods": ["LiveMigrate"], "soak": 5, "wait_timeout": 3000, **options}
         api = self.cluster.api(check_mode=check_mode)
-        return workload_update.run(api, params, check_mode=check_mode, clock=self.cluster, report=self.said.append)
+        return workload_update.run(api, params, check_mode=check_mode, clock=self.cluster, report=self._told)
+
+    def _told(self, line: str) -> None:
+        self.said.append(line)
+        self.at_line(line)
 
     def set_methods(self, *methods: str) -> None:
         self.cluster.objects[KUBEVIRT]["spec"]["workloadUpdateStrategy"] = {"workloadUpdateMethods": list(methods)}
@@ -442,6 +447,26 @@ class TestSplitBrain:
         assert ids(stopped)[0] == "workloads.split-brain"
         assert run.cluster.migrated == ["vm-00"]
 
+    def test_one_that_is_over_at_a_second_look_was_none(self, run: Run) -> None:
+        """What was seen of pods was newer than what was seen of migrations."""
+        many(run.cluster, 3)
+        answered, looks = run.cluster.request, []
+
+        def request(method: str, url: str, **how: t.Any) -> Answer:
+            if url.partition("?")[0].endswith("/api/v1/pods") and f"{PODS}/stray" in run.cluster.objects:
+                looks.append(url)
+                if len(looks) == 2:
+                    del run.cluster.objects[f"{PODS}/stray"]
+            return answered(method, url, **how)
+
+        def flicker() -> None:
+            if run.cluster.migrated and not looks:
+                run.cluster.add_pod("stray", run.cluster.vmi("vm-02"))
+
+        run.cluster.request, run.cluster.each_second = request, flicker  # type: ignore[method-assign]
+        assert run().failure == ""
+        assert (len(looks), run.cluster.outdated) == (2, [])
+
 
 class TestControlPlane:
     def test_it_must_be_at_rest(self, run: Run) -> None:
@@ -784,3 +809,142 @@ def test_a_change_whose_end_nobody_knows_counts_as_one(
     monkeypatch.setattr(run.cluster, "_patched", lambda _path, _operations: answer)
     stopped = run()
     assert (stopped.changed, words in stopped.failure) == (changed, True), stopped.failure
+
+
+def refusing(run: Run, status: int, message: str, *, times: int = 99) -> None:
+    """The server answers so to the next requests for a migration."""
+    answered, left = run.cluster._posted, iter(range(times))
+
+    def posted(collection: str, body: Object) -> Answer:
+        if collection == MIGRATIONS and next(left, None) is not None:
+            return Answer(status, {"reason": "Refused", "message": message})
+        return answered(collection, body)
+
+    run.cluster._posted = posted  # type: ignore[method-assign]
+
+
+def test_a_migration_that_kubevirt_does_not_take_has_failed_with_its_word(run: Run) -> None:
+    many(run.cluster, 2)
+    refusing(run, 400, 'admission webhook "x" denied the request: the VMI is not migratable')
+    stopped = run()
+    assert "KubeVirt does not take the migration" in stopped.failure
+    assert "the VMI is not migratable" in stopped.failure
+    assert run.cluster.migrated == []
+
+
+def test_a_migration_of_somebody_else_that_was_not_seen_yet_is_waited_for(run: Run) -> None:
+    many(run.cluster, 2)
+    refusing(run, 400, 'admission webhook "x" denied the request: in-flight migration detected', times=3)
+    assert not run().failure
+    assert run.cluster.outdated == []
+
+
+def test_a_migration_that_nobody_lets_us_make_ends_the_run(run: Run) -> None:
+    many(run.cluster, 2)
+    refusing(run, 403, "user jo may not create migrations")
+    stopped = run()
+    assert "user jo may not create migrations" in stopped.failure
+    assert run.cluster.migrated == []
+
+
+def test_a_migration_whose_answer_was_lost_is_followed(run: Run) -> None:
+    many(run.cluster, 2)
+    answered = run.cluster._posted
+    lost: list[str] = []
+
+    def posted(collection: str, body: Object) -> Answer:
+        answer = answered(collection, body)
+        if collection == MIGRATIONS and not lost:
+            lost.append(body["metadata"]["name"])
+            return Answer(504, {"reason": "Timeout", "message": "the request did not complete"})
+        return answer
+
+    run.cluster._posted = posted  # type: ignore[method-assign]
+    done = run()
+    assert (done.failure, run.cluster.outdated) == ("", [])
+    assert run.cluster.migrated == ["vm-00"], "asked for once; the rest is KubeVirt's"
+
+
+def test_a_migration_that_somebody_deletes_has_failed(run: Run) -> None:
+    many(run.cluster, 2)
+    run.cluster.courses = dict.fromkeys(("vm-00", "vm-01"), "hangs")
+
+    def delete() -> None:
+        for path in [path for path in run.cluster.objects if path.startswith(MIGRATIONS)]:
+            del run.cluster.objects[path]
+
+    run.cluster.each_second = delete
+    assert "its migration was deleted" in run().failure
+
+
+def test_another_cluster_is_refused_before_it_is_looked_at(run: Run) -> None:
+    many(run.cluster, 2)
+    refused = run(expected_cluster_uid="9999")
+    assert ids(refused) == ["cluster.wrong-uid"]
+    assert (refused.state, run.cluster.writes) == ("unknown", [])
+
+
+def test_what_another_run_has_done_before_is_not_done_again(run: Run) -> None:
+    """It had the lock, and has moved all VMs when this run gets it."""
+    many(run.cluster, 2)
+    answered = run.cluster._posted
+
+    def posted(collection: str, body: Object) -> Answer:
+        if collection.endswith("/leases"):
+            run.cluster._posted = answered  # type: ignore[method-assign]
+            assert not run().failure
+            run.cluster.writes.clear()
+        return answered(collection, body)
+
+    run.cluster._posted = posted  # type: ignore[method-assign]
+    done = run()
+    assert (done.failure, done.changed, done.actions, run.cluster.writes) == ("", False, [], [])
+
+
+def test_without_an_operator_nothing_is_asked_of_the_control_plane(run: Run) -> None:
+    del run.cluster.objects[CONTROLLER.replace("virt-controller", "virt-operator")]
+    refused = run()
+    assert ids(refused) == ["kubevirt.operator-absent"]
+    assert run.cluster.writes == []
+
+
+def test_a_run_that_is_stopped_before_its_first_write_has_changed_nothing(run: Run) -> None:
+    many(run.cluster, 2)
+    dry = run.cluster.request
+
+    def interrupt(method: str, url: str, **how: t.Any) -> Answer:
+        if "dryRun" in url or (method == "PATCH" and KUBEVIRT in url):
+            raise Interrupted("SIGINT")
+        return dry(method, url, **how)
+
+    run.cluster.request = interrupt  # type: ignore[method-assign]
+    stopped = run()
+    assert "Nothing was changed." in stopped.failure
+    assert (stopped.changed, run.cluster.writes) == (False, [])
+
+
+def test_a_strategy_that_somebody_has_set_just_before_is_not_set_again(run: Run) -> None:
+    def sets_it(line: str) -> None:
+        if " set " in line:
+            run.set_methods("LiveMigrate")
+            del run.cluster.objects[KUBEVIRT]["metadata"]["annotations"][HELD_ANNOTATION]
+
+    many(run.cluster, 3)
+    run.at_line = sets_it
+    done = run()
+    assert (done.failure, run.cluster.outdated) == ("", [])
+    assert "methods LiveMigrate" not in run.cluster.writes
+
+
+def test_without_the_kinds_of_vms_nothing_is_to_be_moved(run: Run) -> None:
+    answered = run.cluster.request
+
+    def request(method: str, url: str, **how: t.Any) -> Answer:
+        if "/virtualmachineinstance" in url and "?" in url and "limit=1" not in url:
+            return Answer(404, {"reason": "NotFound", "message": "the server could not find the requested resource"})
+        return answered(method, url, **how)
+
+    run.set_methods("LiveMigrate")
+    run.cluster.request = request  # type: ignore[method-assign]
+    done = run(check_mode=True)
+    assert (done.failure, done.changed, done.extra["rest"]) == ("", False, [])
