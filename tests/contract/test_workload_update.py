@@ -182,6 +182,6 @@ def test_an_upgrade_moves_vms_between_its_hops(peopled: World) -> None:
         run = peopled.lab.playbook(
             "upgrade", kubevirt_version=TO, kubevirt_manifest=str(peopled.manifests[TO]), kubevirt_wait=False, **asked
         )
-    moved, _hop, refused = run.stdout.partition("hop_and_vms | Make the hop")
+    moved, _hop, refused = run.stdout.rpartition("operation | Upgrade KubeVirt")
     assert "2 moved" in moved, run.stdout + run.stderr
     assert run.returncode != 0 and "[workloads.control-plane-moves]" in refused, run.stdout
