@@ -98,7 +98,7 @@ def test_a_wave_has_a_size(waves: list[t.Any]) -> None:
 
 
 def test_a_window_that_is_none_is_named_with_its_cluster() -> None:
-    (said,) = doubts_about({"a": "1", "b": "2"}, {"a": "22:00-04:00", "b": "at night"}, [1])
+    (said,) = doubts_about({"a": "1", "b": "2"}, {"a": "22:00-04:00", "b": "at night"}, [1], {})
     assert said.startswith("kubevirt_window of b: 'at night' is no window of the day")
 
 

@@ -144,6 +144,20 @@ def test_a_failed_cluster_without_a_blocker_shows_its_message_and_no_other_cause
     assert "<pre>The API server does not answer.</pre>" in report({"one": failed})["report.html"]
 
 
+@pytest.mark.parametrize("seen", ["0/3 nodes are available", ""])
+def test_a_cause_says_what_was_seen_if_anything_was(seen: str) -> None:
+    cause = {
+        "id": "upgrade.unschedulable",
+        "level": "blocker",
+        "cause": "No node.",
+        "evidence": seen,
+        "fix": "Make room.",
+    }
+    text = report({"one": {"state": "failed", "findings": [cause]}})["report.md"]
+    assert ("  - Seen: " in text) == bool(seen)
+    assert "  - Do: Make room." in text
+
+
 def test_what_was_found_on_many_clusters_is_told_once() -> None:
     fleet = fleet_of({f"c{number}": OUTCOMES["berlin-1"] for number in range(20)}, "")
     assert [(note.found.id, len(note.hosts)) for note in fleet.notes] == [("version.not-latest-patch", 20)]
