@@ -92,7 +92,9 @@ def test_a_module_logs_and_prints_no_secret_of_its_options(
         module_run.run_as_module({"manifest": {"type": "str"}}, pytest.fail)
     printed = capsys.readouterr().out
     print(logged, printed)
-    assert "mirror.example" in printed and PLANTED not in printed
+    assert (
+        "manifset" in printed
+    ) == is_refused and PLANTED not in printed  # from ansible-core 2.21 on without the options
     assert is_refused or "mirror.example" in logged[0]
     assert PLANTED not in str(logged)
 
