@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "build/docs/html"
 SCREENSHOTS = ROOT / "build/docs/screenshots"
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
-ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
+ROLES = sorted(path.parents[1].name for path in ROOT.glob("roles/*/tasks/main.yml"))
 ADDRESSES = "[...document.querySelectorAll('[href], [src]')].map(e => e.href || e.src)"
 PLACES = "[...document.querySelectorAll('[id], a[name]')].map(e => e.id || e.name)"
 
