@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
@@ -35,6 +37,8 @@ MANIFEST_OPTIONS: dict[str, t.Any] = {
     "image_registry": {"type": "str"},
 }
 """What ``load_manifest`` asks of an operation's options."""
+
+_READING = threading.Lock()
 
 PLACE_OF_THE_VERSION = "{version}"
 FILE_OF_A_RELEASE = "kubevirt-operator.yaml"
@@ -115,7 +119,8 @@ def load_manifest(params: Params, version: Version, *, is_one_of_several: bool) 
     try:
         if checksum and not checksum_matches(data, checksum):
             raise ManifestError(f"its checksum is not {checksum}. Get the file again, or correct manifest_checksum.")
-        manifest = parse(data.decode("utf-8", errors="replace"))
+        with _READING:
+            manifest = _manifest_in(data)
         if params["image_registry"]:
             manifest = with_registry(manifest, params["image_registry"])
         if params["manifest_namespace"]:
@@ -123,6 +128,12 @@ def load_manifest(params: Params, version: Version, *, is_one_of_several: bool) 
     except ManifestError as error:
         raise ManifestUnavailable(f"manifest: {name} cannot be used: {error}") from error
     return manifest
+
+
+@functools.lru_cache(maxsize=4)
+def _manifest_in(data: bytes) -> Manifest:
+    """The manifest in a file; the clusters of a wave have the same one, and nothing else takes them as long to read."""
+    return parse(data.decode("utf-8", errors="replace"))
 
 
 def _origin(given: str | None, version: Version, is_one_of_several: bool) -> str:

@@ -163,7 +163,8 @@ def _planned(
     outcome.extra = {"next": "" if outcome.failure else _next(params, check_mode, legs, plan), **NOTHING}
     if not outcome.failure:
         outcome.changed, outcome.diff, outcome.actions = plan.changed, diff_of(plan.steps), actions_of(plan.steps)
-    return Planned(facts, plan, this.findings, outcome)
+    # Nobody reads the CRD after the plan, and it is most of what a run would keep in memory while it waits.
+    return Planned(replace(facts, crd=None), plan, this.findings, outcome)
 
 
 def _locked_run(
