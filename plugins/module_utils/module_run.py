@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .cluster.clock import Clock
 from .cluster.connection import auth_argument_spec, connect, secrets_of
 from .cluster.errors import ClusterError
-from .cluster.interruption import HOW_TO_GO_ON, Interrupted, interruptible
+from .cluster.interruption import HOW_TO_GO_ON, Ending, Interrupted, InterruptibleClock, interruptible
 from .knowledge.expressions import JmespathMissing
 from .knowledge.redaction import redacted, redacted_text
 from .operations.outcome import InvalidOption, Outcome, Report, mistake
@@ -40,7 +40,7 @@ def hidden_of(no_log_values: set[str], params: Mapping[str, t.Any]) -> set[str]:
 
 
 def result_of(
-    operation: Operation, params: Mapping[str, t.Any], *, check_mode: bool, report: Report
+    operation: Operation, params: Mapping[str, t.Any], *, check_mode: bool, report: Report, clock: Clock | None = None
 ) -> dict[str, t.Any]:
     """What the user gets from ``operation``; with ``failed`` and ``msg`` if it did not succeed.
 
@@ -51,8 +51,9 @@ def result_of(
         params: Options as ``whole_spec()`` describes them.
         check_mode: True forbids every write.
         report: Takes progress lines.
+        clock: Time, if not that of the machine as it is.
     """
-    clock = Clock()
+    clock = clock or Clock()
     try:
         _refuse_blank(params)
         api = connect(params, check_mode=check_mode, clock=clock)
@@ -72,12 +73,23 @@ def result_of(
 
 
 def result_or_interruption(
-    operation: Operation, params: Mapping[str, t.Any], *, check_mode: bool, report: Report
+    operation: Operation,
+    params: Mapping[str, t.Any],
+    *,
+    check_mode: bool,
+    report: Report,
+    ending: Ending | None = None,
 ) -> dict[str, t.Any]:
-    """As ``result_of``, also when SIGINT or SIGTERM asks for the end; the end of a task's ``timeout`` goes through."""
+    """As ``result_of``, also when SIGINT or SIGTERM asks for the end; the end of a task's ``timeout`` goes through.
+
+    In a thread that is not the main one, ``ending`` says when.
+    """
+    how: dict[str, t.Any] = {"check_mode": check_mode, "report": report}
     try:
+        if ending is not None:
+            return result_of(operation, params, clock=InterruptibleClock(ending), **how)
         with interruptible():
-            return result_of(operation, params, check_mode=check_mode, report=report)
+            return result_of(operation, params, **how)
     except Interrupted as interrupted:
         report(f"stopped by {interrupted}. {HOW_TO_GO_ON}")
         return {"failed": True, "msg": f"Stopped by {interrupted}. {HOW_TO_GO_ON}"}

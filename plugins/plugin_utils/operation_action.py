@@ -28,8 +28,10 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interruption import Ending
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.manifest_source import is_path
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.next_command import variable
+from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils.side_by_side import side_by_side
 
 try:
     from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.connection import missing_library
@@ -46,6 +48,14 @@ else:
 LONGEST_LINE = 300
 LONGEST_HOST = 30
 FILE_OPTIONS = ("kubeconfig", "manifest", "releases", "risks", "gates")
+
+SIDE_BY_SIDE = "kubevirt_side_by_side"
+"""The variable with which the roles let one worker work on all clusters of a wave, in three tasks of the same module:
+
+- ``ask``, if true: the options are only kept, as ``asked`` of the result. Where that cannot be, the operation runs as always.
+- ``work``, the name of the variable with that result; once for all hosts: the operation runs for each that has asked.
+- ``answer``, what came of it: that is the result.
+"""
 
 Options = dict[str, t.Any]
 
@@ -68,17 +78,32 @@ class OperationAction(ActionBase):
     _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """The module's result."""
+        """The module's result, or what ``SIDE_BY_SIDE`` asks for."""
         super().run(tmp, task_vars)
-        host = str((task_vars or {}).get("inventory_hostname"))
+        variables = task_vars or {}
+        part = plain(self._templar.template(variables.get(SIDE_BY_SIDE) or {}))
+        if "answer" in part:
+            return t.cast(dict[str, t.Any], part["answer"])
+        if "work" in part:
+            # Each cluster's own result follows, so this one is not shown with -v.
+            return {
+                "changed": False,
+                "_ansible_verbose_override": True,
+                "clusters": self._work_side_by_side(part["work"], variables),
+            }
+        host = str(variables.get("inventory_hostname"))
         given = plain(self._task.args)
         obstacle = self._obstacle()
+        if part.get("ask") and not obstacle and not self._holds_secrets(given):
+            display.vvv(f"{self._task.action} runs in one process for all clusters of the wave", host=host)
+            return {"changed": False, "asked": given}
         if obstacle:
             display.vvv(f"{self._task.action} runs as a module: {obstacle}", host=host)
             result = self._run_as_module(given, task_vars)
         else:
             display.vvv(f"{self._task.action} runs in the controller's own process", host=host)
-            result = self._run_in_process(given, host, width_for((task_vars or {}).get("ansible_play_hosts_all", [])))
+            with self._environment():
+                result = self._run_in_process(given, host, width_for(variables.get("ansible_play_hosts_all", [])))
             if not _returns_invocation(task_vars):
                 del result["invocation"]
         shown = result.get("invocation", {}).get("module_args", {})
@@ -110,12 +135,18 @@ class OperationAction(ActionBase):
         result: dict[str, t.Any] = self._execute_module(module_args=options, task_vars=task_vars, wrap_async=wrap_async)
         return with_names(result, given, options)
 
-    def _run_in_process(self, given: Options, host: str, width: int) -> dict[str, t.Any]:
+    @contextmanager
+    def _environment(self) -> Iterator[None]:
+        """The environment of the task, in which its operation runs."""
         # Memory is shared with the process that forked this one until somebody writes to it, and the garbage collector writes to all
         # that it looks at.
         gc.freeze()
         variables: dict[str, t.Any] = {}
         self._compute_environment_string(variables)
+        with environment(variables):
+            yield
+
+    def _run_in_process(self, given: Options, host: str, width: int, ending: Ending | None = None) -> dict[str, t.Any]:
         with ExitStack() as stack:
             options = dict(given)
             for option, path in files_of(given).items():
@@ -125,14 +156,36 @@ class OperationAction(ActionBase):
             params = validated.validated_parameters
             hidden = hidden_of(validated._no_log_values, params)
             _tell_warnings(validated)
-            stack.enter_context(environment(variables))
             result = {"failed": True, "msg": refusal_of(validated, self._task.action)}
             if not validated.error_messages:
                 progress = Progress(host, hidden, width, is_silent=self._task.no_log)
                 run, check_mode = self.operation.run, self._task.check_mode
-                result = result_or_interruption(run, params, check_mode=check_mode, report=progress)
+                result = result_or_interruption(run, params, check_mode=check_mode, report=progress, ending=ending)
         result = with_names(result, given, options)
         return t.cast(dict[str, t.Any], remove_values({**result, "invocation": {"module_args": params}}, hidden))
+
+    def _holds_secrets(self, given: Options) -> bool:
+        """Whether the options have what must not be kept in a variable; True where they cannot be used."""
+        validated = ArgumentSpecValidator(checked_spec(self.operation.ARGUMENT_SPEC, given)).validate(given)
+        return bool(validated.error_messages or hidden_of(validated._no_log_values, validated.validated_parameters))
+
+    def _work_side_by_side(self, asked_in: str, variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """The results, by host, for the hosts of the batch whose variable of that name has what they asked for."""
+        hostvars = variables["hostvars"]
+        results = {host: hostvars[host].get(asked_in) or {} for host in variables["ansible_play_batch"]}
+        asked = {host: plain(result["asked"]) for host, result in results.items() if "asked" in result}
+        width = width_for(variables["ansible_play_hosts_all"])
+
+        def work(host: str, ending: Ending) -> dict[str, t.Any]:
+            try:
+                result = self._run_in_process(asked[host], host, width, ending)
+            except Exception as error:  # the other clusters go on
+                return {"failed": True, "msg": str(error)}
+            del result["invocation"]
+            return result
+
+        with self._environment():
+            return side_by_side(work, asked, at_once=variables["ansible_forks"])
 
     @contextmanager
     def _found(self, path: str) -> Iterator[Found | None]:

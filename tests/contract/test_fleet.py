@@ -74,6 +74,31 @@ def test_within_the_budget_the_next_wave_begins(fleet: Fleet) -> None:
     assert "c0, c4 failed" in ran.outcomes["c5"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("name", "module"), [("upgrade", "kubevirt_upgrade"), ("workloads", "kubevirt_workload_update")]
+)
+def test_a_cluster_that_is_not_worked_on_beside_the_others_of_its_wave(fleet: Fleet, name: str, module: str) -> None:
+    """One whose kubeconfig is in the inventory, and so in the options, has a process of its own, as always."""
+    for host in ("c1", "c2"):
+        fleet.inventory(host, kubevirt_kubeconfig={"current-context": host})
+    fleet.set("c2", fails="The image cannot be pulled.")
+    for number in range(6):
+        fleet.set(f"c{number}", outdated=2)
+    ran = fleet.run(name, kubevirt_serial="100%", kubevirt_workload_methods=["LiveMigrate"])
+    states = {**dict.fromkeys(("c0", "c1", "c3", "c4", "c5"), "done"), "c2": "failed" if name == "upgrade" else "done"}
+    assert ran.states == states
+    calls = [call.split()[0] for call in ran.calls if call.endswith(f" {module}")]
+    assert sorted(calls) == ["c0", "c1", "c2", "c3", "c4", "c5"]
+    assert set(calls[:2]) == {"c1", "c2"}, "the others are begun once all have asked"
+
+
+def test_a_mistake_in_the_work_for_one_cluster_is_its_failure_alone(fleet: Fleet) -> None:
+    fleet.set("c2", breaks="It broke.")
+    ran = fleet.run(kubevirt_serial="100%")
+    assert ran.states == {**dict.fromkeys(("c0", "c1", "c3", "c4", "c5"), "done"), "c2": "failed"}
+    assert ran.outcomes["c2"]["message"] == "It broke."
+
+
 def test_outside_its_window_a_cluster_is_deferred(fleet: Fleet) -> None:
     now = datetime.now(timezone.utc)
     later, evening = (now + timedelta(hours=hours) for hours in (2, 4))

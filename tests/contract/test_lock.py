@@ -113,6 +113,27 @@ def test_a_playbook_that_gets_a_signal(migrating: World, tmp_path: Path, number:
         assert "Nothing was changed." in output
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_that_gets_a_signal_while_it_works_for_a_wave(
+    migrating: World, tmp_path: Path, number: signal.Signals
+) -> None:
+    upgrade = {"kubevirt.lifecycle.kubevirt_upgrade": {"version": TO, "manifest": str(migrating.manifests[TO])}}
+    parts: list[Json] = [{"ask": True}, {"work": "result_0"}, {"answer": f"{{{{ result_1.clusters.{HERE} }}}}"}]
+    tasks = [{**upgrade, "vars": {"kubevirt_side_by_side": part}} for part in parts]
+    play = Play(tmp_path, migrating.lab.kubeconfig)
+    with play.started(*tasks, hosts=[HERE], arguments=[], local=tmp_path / "local") as process:
+        for line in t.cast(t.IO[str], process.stdout):
+            if "live migration default/running runs" in line:
+                break
+        assert is_locked(migrating)
+        (worker,) = children(process.pid)
+        os.kill(worker, number)
+        wait_until(lambda: not is_locked(migrating), SOON)
+        output = process.communicate(timeout=30)[0]
+    assert f"stopped by {number.name}. What was done stays done. To go on" in output
+    assert "Nothing was changed." in output
+
+
 def test_the_end_of_a_tasks_timeout(migrating: World, tmp_path: Path) -> None:
     upgrade = {"version": TO, "manifest": str(migrating.manifests[TO])}
     play = Play(tmp_path, migrating.lab.kubeconfig)

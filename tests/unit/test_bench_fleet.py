@@ -17,9 +17,10 @@ from tests.bench.fleet.__main__ import Upgraded, figures_of
 from tests.bench.fleet.budget import SERIAL, begun_too_late, budget, failing, waves
 from tests.bench.fleet.cluster import APPLY, Cluster, Refused, cluster_uid, place_of, selects
 from tests.bench.fleet.story import FOLDERS, OPERATOR, Story, story_of
-from tests.bench.fleet.waiting import Look, largest_batch, pss_in
+from tests.bench.fleet.waiting import Batch, Look, largest_batch, pss_in
 from tests.bench.measured import Usage
 from tests.bench.page import PAGE, with_part
+from tests.bench.runs import Line
 from tests.support.kubevirt import FROM, TO
 from tests.support.lab import Json
 
@@ -181,7 +182,7 @@ def test_a_write_after_the_budget_was_spent_is_found() -> None:
 def ran(**different: object) -> Upgraded:
     """A run of 20 clusters in which everything holds."""
     states = ["done"] * 10 + ["failed"] + ["done"] + ["not-begun"] * 8
-    run = Upgraded(Usage(60.0, 22.0, 80.0), [Look(5, 5, 75.0)], states, [*range(12)])
+    run = Upgraded(Usage(60.0, 22.0, 80.0), Batch(5, 75.0), states, [*range(12)])
     return replace(run, **different)
 
 
@@ -190,7 +191,7 @@ def test_figures_hold_or_do_not() -> None:
     assert [figure.name for figure in figures_of(20, ran(), theirs) if not figure.is_met] == []
     for different, missed in (
         ({"usage": Usage(60.0, 25.0, 80.0)}, "CPU for each cluster, ours ÷ kubernetes.core"),
-        ({"looks": [Look(5, 5, 101.0)]}, "PSS for each of them, ansible-playbook itself included"),
+        ({"batch": Batch(5, 101.0)}, "PSS for each of them, ansible-playbook itself included"),
         ({"written": [*range(13)]}, "written to in waves after the budget was spent"),
         ({"states": [*ran().states[:11], "failed", *ran().states[12:]]}, "failed without being made to"),
     ):
@@ -199,9 +200,16 @@ def test_figures_hold_or_do_not() -> None:
         figures_of(20, ran(states=["done"] * 20), theirs)
 
 
-def test_memory_is_that_of_the_largest_batch_at_rest() -> None:
-    looks = [Look(1, 1, 90.0), Look(5, 2, 400.0), Look(5, 5, 80.0), Look(5, 5, 85.0), Look(4, 4, 300.0)]
-    assert largest_batch(looks) == Look(5, 5, 85.0)
+def test_memory_is_that_of_the_largest_batch() -> None:
+    lines = [
+        Line(at, f"[{host}]    0:05  4/4 wait     virt-operator     0 of 2 pods new and ready")
+        for host, ats in {"c0": (1, 50), "c1": (2, 30, 40), "c2": (20, 25)}.items()
+        for at in ats
+    ]
+    lines += [Line(3, "[c3]    0:05  3/4 apply    Role kubevirt/kubevirt-operator"), Line(60, "[c3] ok"), Line(61, "")]
+    looks = [Look(0, 90.0), Look(5, 400.0), Look(20, 80.0), Look(24, 85.0), Look(35, 300.0)]
+    assert largest_batch(looks, lines) == Batch(3, 85.0)
+    assert largest_batch(looks[:2], lines) == Batch(2, 400.0)
 
 
 def test_pss_of_a_process() -> None:

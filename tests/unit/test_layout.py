@@ -91,7 +91,7 @@ def test_only_cluster_imports_kubernetes(path: Path) -> None:
 
 @pytest.mark.parametrize("path", python_files("modules", "action", "plugin_utils"))
 def test_modules_and_actions_import_only_operations_and_what_runs_them(path: Path) -> None:
-    cluster = (room("cluster.connection"), room("cluster.manifest_source"))
+    cluster = (room("cluster.connection"), room("cluster.interruption"), room("cluster.manifest_source"))
     allowed = (room("operations"), room("module_run"), *cluster, "plugins.plugin_utils", "ansible", "yaml")
     assert strangers(path, *allowed) == []
 

@@ -162,10 +162,11 @@ def role_calls() -> dict[str, dict[str, str]]:
 
 
 def module_task(role: str) -> tuple[str, dict[str, str]]:
-    """The one module that a role calls, and its options."""
+    """The one module that a role calls, and its options; where it only takes part in the work for a wave, it has none of its own."""
     ((module, options),) = [
         (key.rpartition(".")[2], options)
         for tasks in (ROOT / f"roles/{role}/tasks").iterdir()
+        if tasks.name != "side_by_side.yml"
         for task in (inner for outer in load(str(tasks)) for inner in outer.get("block", [outer]))
         for key, options in task.items()
         if key.startswith("kubevirt.lifecycle.")

@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from .clock import Clock
 
 HOW_TO_GO_ON = "What was done stays done. To go on, run the same again: it starts from the state of the cluster."
 
@@ -45,3 +48,53 @@ def interruptible() -> Iterator[None]:
         if signal.getsignal(signal.SIGTERM) is interrupt:
             for one, handler in before.items():
                 signal.signal(one, handler)
+
+
+class Ending:
+    """That work in threads is to end. A signal reaches the main thread only."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._by = ""
+
+    def ask_for(self, by: str) -> None:
+        """Let all end. ``by``: what asks for it."""
+        self._by = by
+        self._asked.set()
+
+    def wait(self, seconds: float) -> None:
+        """Let ``seconds`` pass, or raise Interrupted as soon as the end is asked for."""
+        if self._asked.wait(seconds):
+            raise Interrupted(self._by)
+
+
+class InterruptibleClock(Clock):
+    """Time for one operation in a thread, the one in which this is made: what a signal does to it is done here.
+
+    Interrupted is raised once, so what cleans up then can look at the clock too. Other threads of the operation are not concerned.
+    """
+
+    def __init__(self, ending: Ending) -> None:
+        self._ending: Ending | None = ending
+        self._thread = threading.get_ident()
+
+    def now(self) -> float:
+        """Seconds that only grow, for measuring."""
+        self._let_pass(0)
+        return super().now()
+
+    def pause(self, seconds: float) -> None:
+        """Let ``seconds`` pass. Callers bound how often."""
+        if not self._let_pass(seconds):
+            super().pause(seconds)
+
+    def _let_pass(self, seconds: float) -> bool:
+        """Whether this thread may still be interrupted, and the seconds have passed."""
+        if self._ending is None or threading.get_ident() != self._thread:
+            return False
+        try:
+            self._ending.wait(seconds)
+        except Interrupted:
+            self._ending = None
+            raise
+        return True

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from tests.bench.cpu import KUBERNETES_CORE
 from tests.bench.fleet.budget import SERIAL, begun_too_late, budget, failing, waves
 from tests.bench.fleet.fleet import Fleet, simulated
-from tests.bench.fleet.waiting import Look, largest_batch, looking
+from tests.bench.fleet.waiting import Batch, Look, largest_batch, looking
 from tests.bench.measured import Usage
 from tests.bench.page import how_long, machine, put_into_page
 from tests.bench.runs import FOLDER, play, play_file, program, say
@@ -41,13 +41,13 @@ class Upgraded:
 
     Attributes:
         usage: What ansible-playbook took.
-        looks: At its processes.
+        batch: The most clusters that it has waited for at the same time.
         states: What became of each cluster, by the playbook's own report.
         written: The numbers of the clusters that were written to, by their API servers.
     """
 
     usage: Usage
-    looks: Sequence[Look]
+    batch: Batch
     states: Sequence[str]
     written: Sequence[int]
 
@@ -116,7 +116,7 @@ def upgraded(fleet: Fleet, names: Sequence[str]) -> Upgraded:
     (fleet.folder / "output").write_text("\n".join(line.text for line in played.lines))
     hosts: Mapping[str, Json] = json.loads((report / "report.json").read_text())["hosts"]
     written = [number for number, name in enumerate(names) if fleet.writes(name)]
-    return Upgraded(played.usage, looks, [hosts[name]["state"] for name in names], written)
+    return Upgraded(played.usage, largest_batch(looks, played.lines), [hosts[name]["state"] for name in names], written)
 
 
 def upgraded_with_kubernetes_core(fleet: Fleet, names: Sequence[str]) -> Usage:
@@ -136,7 +136,7 @@ def figures_of(count: int, ours: Upgraded, theirs: Usage) -> list[Figure]:
     unexpected = [*(number for number in failed if number not in failing(count))]
     too_late = begun_too_late(count, failed, ours.written)
     assert len(failed) > budget(count), "the failure budget was not spent, so this shows nothing"
-    batch = largest_batch(ours.looks)
+    each = ours.batch.mb / ours.batch.waiting
     per_cluster, of_theirs = ours.usage.cpu / done, theirs.cpu / COMPARED
     return [
         Figure("clusters in the run", count),
@@ -150,10 +150,8 @@ def figures_of(count: int, ours: Upgraded, theirs: Usage) -> list[Figure]:
         Figure("CPU of the run, for each cluster that was upgraded", per_cluster, "s"),
         Figure(f"CPU of the same steps with kubernetes.core, for each of {COMPARED} clusters", of_theirs, "s"),
         Figure("CPU for each cluster, ours ÷ kubernetes.core", per_cluster / of_theirs, goal=CPU_GOAL),
-        Figure("clusters that are waited for at the same time, at most", batch.waiting),
-        Figure(
-            "PSS for each of them, ansible-playbook itself included", batch.mb / batch.waiting, "MB", goal=MEMORY_GOAL
-        ),
+        Figure("clusters that are waited for at the same time, at most", ours.batch.waiting),
+        Figure("PSS for each of them, ansible-playbook itself included", each, "MB", goal=MEMORY_GOAL),
     ]
 
 

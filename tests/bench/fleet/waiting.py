@@ -6,31 +6,42 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 import typing as t
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.runs import Line
 from tests.support.beside import beside
 
 PROC = Path("/proc")
-LOOK_EVERY = 10.0
-"""Seconds. A process that was there at the last look too is taken for one that waits."""
+LOOK_EVERY = 5.0
+"""Seconds."""
+WAITS = re.compile(r"\[(?P<host>[^]]+)\] +[0-9:]+ +[0-9]+/[0-9]+ wait ")
+"""A line that the operation prints while it waits for a cluster."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """The processes of ansible-playbook at one moment.
+    """The memory of ansible-playbook at one moment.
 
     Attributes:
-        workers: How many processes it has forked, one for each cluster that it works on.
-        waiting: How many of them were there at the look before.
-        mb: The PSS of all, its own too.
+        at: When, as ``time.time()`` says it.
+        mb: The PSS of all its processes, its own too.
     """
 
-    workers: int
+    at: float
+    mb: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The clusters that are waited for at one moment, and the memory that this takes."""
+
     waiting: int
     mb: float
 
@@ -39,20 +50,26 @@ def looking(wrapper: int, looks: list[Look]) -> AbstractContextManager[None]:
     """Look at ansible-playbook, the child of the wrapper, again and again, until the block ends."""
 
     def look(over: threading.Event) -> None:
-        before: set[int] = set()
         while not over.wait(LOOK_EVERY):
-            playbook = children(wrapper)
-            workers = {pid for parent in playbook for pid in children(parent)}
-            mb = sum(pss_of(pid) for pid in [*playbook, *workers])
-            looks.append(Look(len(workers), len(workers & before), mb))
-            before = workers
+            looks.append(Look(time.time(), sum(map(pss_of, descendants(wrapper)))))
 
     return beside(look)
 
 
-def largest_batch(looks: Iterable[Look]) -> Look:
-    """Of the looks at which the most clusters were waited for, and nothing else was done, the one with the most memory."""
-    return max((look for look in looks if look.waiting == look.workers), key=lambda look: (look.waiting, look.mb))
+def largest_batch(looks: Iterable[Look], lines: Iterable[Line]) -> Batch:
+    """Of the moments at which the most clusters were waited for, by the lines about them, the one with the most memory."""
+    times: dict[str, list[float]] = {}
+    for line in lines:
+        if match := WAITS.match(line.text):
+            times.setdefault(match["host"], []).append(line.at)
+    batches = [Batch(sum(min(of) <= look.at <= max(of) for of in times.values()), look.mb) for look in looks]
+    return max(batches, key=lambda batch: (batch.waiting, batch.mb))
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and those that these have."""
+    started = children(pid)
+    return [*started, *(one for child in started for one in descendants(child))]
 
 
 def children(pid: int) -> list[int]:

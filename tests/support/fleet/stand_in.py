@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stands in for the collection's actions in tests of the playbooks: a cluster is a file, which a test writes and reads.
+"""Stands in for the operations in tests of the playbooks: a cluster is a file, which a test writes and reads.
 
-No API server is asked; what the playbooks, the roles and the filters make of the results is real. The same file stands in for every
-action, which is told by its name.
+No API server is asked; how actions are run, and what the playbooks, the roles and the filters make of the results, is real. The same
+file stands in for every action, which is told by its name.
 """
 
 from __future__ import annotations
@@ -15,25 +15,34 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils.operation_action import OperationAction
 
 Json = dict[str, t.Any]
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationAction):
     """Answers from ``$FLEET/<host>.json``, and notes each call in ``$FLEET/calls``."""
 
-    def run(self, tmp: str | None = None, task_vars: t.Mapping[str, t.Any] | None = None) -> Json:
-        """As the action of that name would."""
-        super().run(tmp, task_vars)
-        folder, host = Path(os.environ["FLEET"]), str((task_vars or {})["inventory_hostname"])
+    def _obstacle(self) -> str:
+        return ""
+
+    def _holds_secrets(self, given: Json) -> bool:
+        return isinstance(given.get("kubeconfig"), dict)
+
+    def _run_in_process(self, given: Json, host: str, width: int, ending: object = None) -> Json:
+        return {**self._answer(given, host), "invocation": {"module_args": given}}
+
+    def _answer(self, given: Json, host: str) -> Json:
+        folder = Path(os.environ["FLEET"])
         file = folder / f"{host}.json"
         cluster = json.loads(file.read_text())
         name = str(self._task.action).rpartition(".")[2]
         checked = " in check mode" if self._task.check_mode else ""
         with (folder / "calls").open("a") as calls:
             calls.write(f"{host} {name}{checked}\n")
-        wanted = self._task.args.get("expected_cluster_uid")
+        if cluster.get("breaks") and name != "kubevirt_info" and not checked:
+            raise RuntimeError(cluster["breaks"])
+        wanted = given.get("expected_cluster_uid")
         if cluster.get("down"):
             return {"failed": True, "msg": f"{host} does not answer.", **cluster["down"]}
         if wanted and wanted != cluster["uid"]:
@@ -42,15 +51,15 @@ class ActionModule(ActionBase):
                 "failed": True,
                 "msg": "Refused before any change.\n[cluster.wrong-uid] Another one.",
             }
-        result: Json = getattr(self, f"_{name}")(cluster)
+        result: Json = getattr(self, f"_{name}")(cluster, given)
         file.write_text(json.dumps(cluster))
         return result
 
-    def _kubevirt_info(self, cluster: Json) -> Json:
+    def _kubevirt_info(self, cluster: Json, _given: Json) -> Json:
         return _seen(cluster)
 
-    def _kubevirt_upgrade(self, cluster: Json) -> Json:
-        before, version = cluster["version"], str(self._task.args["version"])
+    def _kubevirt_upgrade(self, cluster: Json, given: Json) -> Json:
+        before, version = cluster["version"], str(given["version"])
         hops = [] if before == version else [{"from": before, "to": version, "findings": [], "projected": False}]
         result = {
             **_seen(cluster),
@@ -83,14 +92,14 @@ class ActionModule(ActionBase):
         cluster["state"] = cluster.get("state_after", "healthy")
         return result
 
-    def _kubevirt_remove(self, cluster: Json) -> Json:
+    def _kubevirt_remove(self, cluster: Json, _given: Json) -> Json:
         result = {**_seen(cluster), "changed": True, "backup": "", "kept": [], "left": []}
         if cluster.get("fails"):
             return {**result, "failed": True, "msg": cluster["fails"]}
         cluster["state"] = "absent"
         return {**result, "state": "absent"}
 
-    def _kubevirt_workload_update(self, cluster: Json) -> Json:
+    def _kubevirt_workload_update(self, cluster: Json, _given: Json) -> Json:
         moved, cluster["outdated"] = cluster["outdated"], 0
         vms = {"running": cluster["vmis"], "outdated": 0, "marked": 0}
         return {

@@ -227,5 +227,6 @@ def _work(pipe: Connection) -> None:
     task = SimpleNamespace(environment=None, action="kubevirt_upgrade", no_log=False, check_mode=False)
     action = Refused(task, SimpleNamespace(_shell=shell), None, None, None, None)
     inherited, before = len(gc.get_objects()), gc.get_freeze_count()
-    result = action._run_in_process({}, "berlin", 8)
+    with action._environment():
+        result = action._run_in_process({}, "berlin", 8)
     pipe.send((inherited, gc.get_freeze_count() - before, result))
