@@ -87,7 +87,7 @@ def ended(seen: Vars, failure: str = "", *, is_check: bool = False) -> Outcome:
     moved = sum(int(one["moved"]) for one in moves)
     is_changed = bool(plan.get("actions") or moved)
     state = FAILED if failure else DONE if is_changed and not is_check else UNCHANGED
-    return {**_outcome(seen, before["wave"], state, failure), "vms": {"moved": moved, "left": _left(seen, plan)}} | (
+    return {**_outcome(seen, before["wave"], state, failure), "vms": {"moved": moved, "left": _left(seen)}} | (
         {"to_version": result["to_version"]} if result.get("to_version") else {}
     )
 
@@ -201,13 +201,13 @@ def _found(seen: Vars, result: Vars) -> Sequence[Vars]:
     return [*kept, *(one for one in moved.get("findings") or () if one["id"] not in ids)]
 
 
-def _left(seen: Vars, plan: Vars) -> int:
+def _left(seen: Vars) -> int:
     """How many running VMs are on an older launcher; after an upgrade that moved none, all of them."""
     after = (seen.get("kubevirt_workloads_result") or {}).get("vms")
     if after:
         return t.cast(int, after["outdated"])
     workloads = (seen.get("kubevirt_preflight_result") or {}).get("workloads") or {}
-    return t.cast(int, workloads.get("vmis" if plan.get("path") else "outdated", 0))
+    return t.cast(int, workloads.get("vmis" if seen.get("kubevirt_upgrade_phases") else "outdated", 0))
 
 
 def _question(number: int, begins: Sequence[str], past: Mapping[str, Vars]) -> str:
