@@ -9,9 +9,12 @@ A worker of its own for each host is not small: in a run of 200 hosts it has wri
 
 from __future__ import annotations
 
+import resource
+import sys
 import typing as t
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from contextvars import copy_context
 
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interruption import (
@@ -22,6 +25,9 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interru
 
 T = t.TypeVar("T")
 
+FILES_EACH = 12
+"""How many files the work for a host has open: a connection for each watch, for the lock and for what is asked, and some room."""
+
 
 def side_by_side(work: Callable[[str, Ending], T], hosts: Collection[str], *, at_once: int) -> dict[str, T]:
     """What the work gives for each host. A signal goes on to all of it, also to what has not begun.
@@ -29,11 +35,11 @@ def side_by_side(work: Callable[[str, Ending], T], hosts: Collection[str], *, at
     Args:
         work: Takes a host, and what says that it is to end, which it is to heed.
         hosts: Their names.
-        at_once: How many are worked on at the same time.
+        at_once: How many are worked on at the same time, as far as the system lets one process open files for them.
     """
     ending = Ending()
     works: dict[str, Future[T]] = {}
-    with ThreadPoolExecutor(max_workers=max(at_once, 1)) as pool:
+    with ThreadPoolExecutor(max_workers=max(min(at_once, _room()), 1)) as pool:
 
         def begin_all() -> None:
             for host in hosts:
@@ -51,3 +57,12 @@ def side_by_side(work: Callable[[str, Ending], T], hosts: Collection[str], *, at
             if not is_signal:
                 raise
     return {host: one.result() for host, one in works.items()}
+
+
+def _room() -> int:
+    """For how many hosts this process may open files, once it has asked for all that it may get."""
+    _now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS gives less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    now, _most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if now == resource.RLIM_INFINITY else now // FILES_EACH

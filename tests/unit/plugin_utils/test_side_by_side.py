@@ -17,7 +17,8 @@ from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interru
     Interrupted,
     InterruptibleClock,
 )
-from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils.side_by_side import side_by_side
+from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils import side_by_side as side_by_side_module
+from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils.side_by_side import FILES_EACH, side_by_side
 
 LONG = 60.0
 """Seconds, for what is not to be waited for."""
@@ -46,6 +47,23 @@ def test_each_host_has_its_result_and_so_many_are_worked_on_at_once() -> None:
     results = side_by_side(work, [f"c{number}" for number in range(6)], at_once=3)
     assert results == {f"c{number}": f"the task on c{number}" for number in range(6)}
     assert max(most) == before + 3
+
+
+def test_no_more_are_worked_on_at_once_than_files_may_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = [(64, 4 * FILES_EACH - 1)]
+    monkeypatch.setattr(side_by_side_module.resource, "getrlimit", lambda _which: limits[-1])
+    monkeypatch.setattr(side_by_side_module.resource, "setrlimit", lambda _which, to: limits.append(to))
+    at_work: list[str] = []
+    most: list[int] = []
+
+    def work(host: str, ending: Ending) -> None:
+        at_work.append(host)
+        most.append(len(at_work))
+        InterruptibleClock(ending).pause(0.05)
+        at_work.remove(host)
+
+    side_by_side(work, [f"c{number}" for number in range(12)], at_once=50)
+    assert (max(most), limits[1:]) == (3, [(4 * FILES_EACH - 1,) * 2])
 
 
 def test_without_hosts_there_is_nothing_to_do() -> None:
