@@ -102,6 +102,11 @@ class Replay:
     def objects(self, source: str) -> list[Json]:
         return [*self._objects[source].values()]
 
+    @property
+    def edition(self) -> int:
+        """Another one after each event."""
+        return len(self._coming)
+
     def now(self) -> float:
         return self._now
 

@@ -28,6 +28,11 @@ class Recording(Clock):
         self._now = 0.0
         self._take_in()
 
+    @property
+    def edition(self) -> int:
+        """Another one after each event."""
+        return len(self._events)
+
     def now(self) -> float:
         return self._now
 

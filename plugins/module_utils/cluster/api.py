@@ -159,11 +159,9 @@ class Api:
         """The object at ``path``, asked for as by ``peek``; whoever answers may not be the API server itself."""
         return _answer("GET", path, 200, self.peek(path, query, metadata_only=metadata_only))
 
-    def objects(
-        self, path: str, *, label_selector: str = "", metadata_only: bool = False, at_once: int = PAGE
-    ) -> Iterator[Json]:
-        """All objects of the collection at ``path``, of which so many are read at once."""
-        for page in self._pages(path, label_selector, metadata_only, at_once=at_once):
+    def objects(self, path: str, *, label_selector: str = "", metadata_only: bool = False) -> Iterator[Json]:
+        """All objects of the collection at ``path``, read in pages of ``PAGE``."""
+        for page in self._pages(path, label_selector, metadata_only):
             yield from page["items"]
 
     def objects_if_served(self, path: str, *, label_selector: str = "", metadata_only: bool = False) -> Iterator[Json]:
@@ -283,15 +281,8 @@ class Api:
             raise _error("GET", path, response.status, response.read(decode_content=True))
         return Watching(response, path)
 
-    def _pages(
-        self,
-        path: str,
-        label_selector: str,
-        metadata_only: bool,
-        patience: float = PATIENCE,
-        at_once: int = PAGE,
-    ) -> Iterator[Json]:
-        query = _selecting(label_selector) | {"limit": at_once}
+    def _pages(self, path: str, label_selector: str, metadata_only: bool, patience: float = PATIENCE) -> Iterator[Json]:
+        query = _selecting(label_selector) | {"limit": PAGE}
         accept = _METADATA_ONLY if metadata_only else "application/json"
         page = _with_items(self._read(path, query, accept=accept, patience=patience))
         yield page

@@ -54,9 +54,13 @@ class Picture:
     """The live objects of several sources. Use it as a context manager.
 
     ``objects(name)`` is the state after the last ``changed()`` or ``look_again()``. It never goes back to an older one.
+
+    Attributes:
+        edition: Another number whenever it may show something else.
     """
 
     def __init__(self, api: Api, sources: Sequence[Source]) -> None:
+        self.edition = 0
         self._api = api
         self._sources = sources
         self._objects: dict[str, dict[str, Json]] = {source.name: {} for source in sources}
@@ -105,10 +109,12 @@ class Picture:
                 listed = self._list(source)
             except ClusterError as error:
                 self._troubles[source.name] = str(error)
+                self.edition += 1
                 return  # the others are behind the same server
             self._take_in(source.name, "LISTED", listed)
 
     def _take_in(self, name: str, kind: str, content: t.Any) -> None:
+        self.edition += 1
         if kind == "TROUBLE":
             self._troubles[name] = content
             return

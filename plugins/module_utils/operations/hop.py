@@ -68,9 +68,16 @@ class HopJudge:
         self.version = version
         self._only_operator = only_operator
         self._completed: set[tuple[str, str]] = set()
+        self._edition: int | None = None
+        self._verdict = Verdict([])
 
     def __call__(self, picture: Picture) -> Verdict:
-        """What is missing, what fails, and what moved."""
+        """What is missing, what fails, and what moved. The same picture is judged once: most looks see nothing new."""
+        if picture.edition != self._edition:
+            self._edition, self._verdict = picture.edition, self._judged(picture)
+        return self._verdict
+
+    def _judged(self, picture: Picture) -> Verdict:
         kubevirt = self.kubevirt(picture)
         if kubevirt is None:
             words = f"KubeVirt {self._name} is gone"

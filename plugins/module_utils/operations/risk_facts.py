@@ -42,8 +42,6 @@ PREFERENCES = {
     "virtualmachinepreferences": "VirtualMachinePreference",
     "virtualmachineclusterpreferences": "VirtualMachineClusterPreference",
 }
-CRDS_AT_ONCE = 3
-"""A CRD may have half a MiB, and is ten times as large in memory."""
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
@@ -63,11 +61,7 @@ def cluster_facts_of(api: Api, facts: Facts) -> ClusterFacts:
         "operator": {"version": facts.operator_declared or "", "registry": facts.registry or ""},
         "owners": [owner.id for owner in owners(facts.marked_objects())],
         "nodes": if_allowed(lambda: [node_facts(node, kubevirt) for node in api.objects("/api/v1/nodes")]),
-        "crds": if_allowed(
-            lambda: [
-                crd_facts(crd) for crd in api.objects(CRDS, label_selector=MADE_BY_VIRT_OPERATOR, at_once=CRDS_AT_ONCE)
-            ]
-        ),
+        "crds": if_allowed(lambda: [crd_facts(crd) for crd in api.objects(CRDS, label_selector=MADE_BY_VIRT_OPERATOR)]),
         "launchers": if_allowed(
             lambda: launcher_facts(running, workloads.vmis, _outdated(api, facts) if workloads.outdated else ())
         ),

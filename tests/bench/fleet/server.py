@@ -111,12 +111,7 @@ class Handler(BaseHTTPRequestHandler):
         if place.name is not None:
             return cluster.get(place)
         items, version = cluster.listed(place, query.get("labelSelector", ""))
-        begin = int(query.get("continue", 0))
-        end = begin + int(query.get("limit") or len(items))
-        metadata: Json = {"resourceVersion": version}
-        if end < len(items):
-            metadata |= {"continue": str(end), "remainingItemCount": len(items) - end}
-        return {"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items[begin:end]}
+        return {"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": items}
 
     def _answer(self, status: int, answer: Json) -> None:
         data = json.dumps(answer, separators=(",", ":")).encode()

@@ -65,7 +65,7 @@ class Shown:
 
     def __init__(self, **objects: list[Object]) -> None:
         self._objects = {"kubevirt": [], "deployments": [], "daemonsets": [], "pods": [], **objects}
-        self.trouble = ""
+        self.trouble, self.edition = "", 1
 
     def objects(self, name: str) -> list[Object]:
         return self._objects[name]

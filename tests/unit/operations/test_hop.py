@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import typing as t
 from pathlib import Path
 
@@ -79,6 +80,7 @@ class View:
     def __init__(self, kubevirt: str = "1.8-healthy") -> None:
         ready = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2}
         self.trouble = ""
+        self.editions = itertools.count()
         self.shown: dict[str, list[Object]] = {
             "kubevirt": [recorded(kubevirt)],
             "deployments": [operator(**ready), *(workload(f"virt-{name}", **ready) for name in ("api", "controller"))],
@@ -86,6 +88,11 @@ class View:
             "pods": [pod("virt-api-1", "virt-api"), pod("virt-handler-1", "virt-handler")],
             "migrations": [],
         }
+
+    @property
+    def edition(self) -> int:
+        """It may have been changed since the last look."""
+        return next(self.editions)
 
     def objects(self, name: str) -> list[Object]:
         return self.shown[name]
