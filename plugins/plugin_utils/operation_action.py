@@ -22,7 +22,7 @@ from types import ModuleType
 
 import yaml
 from ansible import constants as C
-from ansible.errors import AnsibleActionFail, AnsibleFileNotFound
+from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleFileNotFound
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
@@ -31,6 +31,7 @@ from ansible.utils.display import Display
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.interruption import Ending
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.cluster.manifest_source import is_path
 from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.next_command import variable
+from ansible_collections.kubevirt.lifecycle.plugins.module_utils.operations.outcome import mistake
 from ansible_collections.kubevirt.lifecycle.plugins.plugin_utils.side_by_side import side_by_side
 
 try:
@@ -56,6 +57,11 @@ SIDE_BY_SIDE = "kubevirt_side_by_side"
 - ``work``, the name of the variable with that result; once for all hosts: the operation runs for each that has asked.
 - ``answer``, what came of it: that is the result.
 """
+
+UNANSWERED = (
+    "This cluster was not worked on: the task that works for the whole wave did not come to it. Nothing was changed here. "
+    "Look at what that task says, then run the same again."
+)
 
 Options = dict[str, t.Any]
 
@@ -83,7 +89,8 @@ class OperationAction(ActionBase):
         variables = task_vars or {}
         part = plain(self._templar.template(variables.get(SIDE_BY_SIDE) or {}))
         if "answer" in part:
-            return t.cast(dict[str, t.Any], part["answer"])
+            answer: dict[str, t.Any] = part["answer"]
+            return {"failed": True, "msg": UNANSWERED} if "asked" in answer else answer
         if "work" in part:
             # Each cluster's own result follows, so this one is not shown with -v.
             return {
@@ -179,8 +186,10 @@ class OperationAction(ActionBase):
         def work(host: str, ending: Ending) -> dict[str, t.Any]:
             try:
                 result = self._run_in_process(asked[host], host, width, ending)
-            except Exception as error:  # the other clusters go on
+            except AnsibleError as error:
                 return {"failed": True, "msg": str(error)}
+            except Exception as error:  # the other clusters go on
+                return {"failed": True, "msg": mistake(error)}
             del result["invocation"]
             return result
 

@@ -10,6 +10,7 @@ file stands in for every action, which is told by its name.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import typing as t
@@ -60,7 +61,8 @@ class ActionModule(OperationAction):
 
     def _kubevirt_upgrade(self, cluster: Json, given: Json) -> Json:
         before, version = cluster["version"], str(given["version"])
-        hops = [] if before == version else [{"from": before, "to": version, "findings": [], "projected": False}]
+        ways = [before, *cluster.get("stops", []), *([version] if before != version else [])]
+        hops = [{"from": a, "to": b, "findings": [], "projected": False} for a, b in itertools.pairwise(ways)]
         result = {
             **_seen(cluster),
             "to_version": version,
@@ -88,7 +90,8 @@ class ActionModule(OperationAction):
             return result
         if cluster.get("fails"):
             return {**result, "failed": True, "msg": cluster["fails"]}
-        cluster["version"], cluster["outdated"] = version, cluster["vmis"]
+        cluster["version"], cluster["outdated"] = hops[0]["to"], cluster["vmis"]
+        cluster["stops"] = cluster.get("stops", [])[1:]
         cluster["state"] = cluster.get("state_after", "healthy")
         return result
 

@@ -262,6 +262,19 @@ class TestLookingAgain:
             assert (names(picture), picture.trouble) == (["b"], "")
 
 
+def test_whatever_it_shows_anew_is_another_edition(collections: Collections) -> None:
+    collections.lists["/pods"] = [["a"], Unreachable("It broke."), ["b"]]
+    collections.watches["/pods"] = [lambda: Changes(("ADDED", item("c")))]
+    with Picture(t.cast(t.Any, collections), [POD]) as picture:
+        editions = [picture.edition]
+        for look in (lambda: picture.changed(5.0), picture.look_again, picture.look_again):
+            look()
+            editions.append(picture.edition)
+        assert len(set(editions)) == 4
+        assert not picture.changed(0.0)
+        assert picture.edition == editions[-1]
+
+
 def test_a_first_list_that_fails_ends_the_run_and_nothing_is_followed(collections: Collections) -> None:
     collections.lists["/nodes"] = [Unreachable("It broke.")]
     before = threading.enumerate()

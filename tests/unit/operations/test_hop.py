@@ -80,7 +80,7 @@ class View:
     def __init__(self, kubevirt: str = "1.8-healthy") -> None:
         ready = {"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2}
         self.trouble = ""
-        self.editions = itertools.count()
+        self.editions: t.Iterator[int] = itertools.count()
         self.shown: dict[str, list[Object]] = {
             "kubevirt": [recorded(kubevirt)],
             "deployments": [operator(**ready), *(workload(f"virt-{name}", **ready) for name in ("api", "controller"))],
@@ -359,3 +359,13 @@ def test_an_old_picture_is_told_as_such() -> None:
     view.trouble = "The API server does not answer."
     stage = view.judged().stage
     assert stage is not None and (stage.reason, stage.sort) == ("The API server does not answer.", "trouble")
+
+
+def test_the_same_picture_is_judged_once() -> None:
+    view, judge = View(), HopJudge("kubevirt", "v1.8.4")
+    view.editions = itertools.repeat(7)
+    first = judge(t.cast(t.Any, view))
+    view.shown["pods"] = []
+    assert judge(t.cast(t.Any, view)) is first
+    view.editions = itertools.repeat(8)
+    assert judge(t.cast(t.Any, view)) is not first

@@ -230,3 +230,16 @@ def _work(pipe: Connection) -> None:
     with action._environment():
         result = action._run_in_process({}, "berlin", 8)
     pipe.send((inherited, gc.get_freeze_count() - before, result))
+
+
+def test_a_question_that_nobody_answered_is_a_failure_and_no_answer() -> None:
+    """Or a cluster that was never worked on would count as done."""
+    templar = SimpleNamespace(template=lambda value: value)
+    task = SimpleNamespace(
+        environment=None, action="kubevirt_upgrade", args={}, async_val=0, check_mode=False, diff=False
+    )
+    action = Refused(task, SimpleNamespace(_shell=SimpleNamespace(tmpdir="/")), None, None, templar, None)
+    for answer, failed in (({"changed": True}, False), ({"changed": False, "asked": {"version": "v1.8.4"}}, True)):
+        result = action.run(task_vars={"kubevirt_side_by_side": {"answer": answer}})
+        assert result.get("failed", False) is failed
+        assert ("run the same again" in result.get("msg", "")) is failed
